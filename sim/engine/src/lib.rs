@@ -1,1 +1,60 @@
-//! Being written.
+//! The discrete-event engine: one scenario, one seed, one record.
+
+use std::sync::atomic::AtomicBool;
+
+use faas_lab_model::metrics::{Ending, RunRecord};
+use faas_lab_model::rng::Seed;
+use faas_lab_model::scenario::Scenario;
+use faas_lab_model::time::{SimTime, Span};
+
+/// What to do with a run; nothing in here can change a number, but for the seed and the warm-up.
+#[derive(Default)]
+pub struct RunOptions<'a> {
+    /// Left out of statistics at the start.
+    pub warm_up: Span,
+    /// Number of steps of the time series; 0 takes 240.
+    pub steps: usize,
+    /// Set from outside to end the run early; its record is then partial.
+    pub stop: Option<&'a AtomicBool>,
+    /// Called now and then with the simulated time reached.
+    pub progress: Option<&'a (dyn Fn(SimTime) + Sync)>,
+    /// Called with each request when it has ended, in order of their ends.
+    pub requests: Option<&'a mut dyn FnMut(&RequestRecord)>,
+}
+
+/// One request, for `requests.csv`. Times are since the start of the run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RequestRecord {
+    /// Number in order of birth over the whole run, from 0.
+    pub id: u64,
+    /// Index of the workload.
+    pub workload: usize,
+    /// Index of the function.
+    pub function: usize,
+    /// Arrival.
+    pub arrived: SimTime,
+    /// When the client had its answer, or gave up.
+    pub ended: SimTime,
+    /// How it ended.
+    pub ending: Ending,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Whether it waited for a replica to start.
+    pub cold: bool,
+    /// Time from arrival at the platform to the start of service of the last attempt.
+    pub waiting: Span,
+    /// Service time of the last attempt.
+    pub service: Span,
+    /// Number of the replica that served it, if one did.
+    pub replica: Option<u32>,
+    /// Bytes of the response body that the client got.
+    pub body_bytes: u64,
+}
+
+/// Plays `scenario` once with `seed`.
+///
+/// Never fails: a `Scenario` has been validated. Panics only if an invariant of the engine is broken.
+pub fn run(scenario: &Scenario, seed: Seed, options: RunOptions<'_>) -> RunRecord {
+    let _ = (scenario, seed, options);
+    unimplemented!("being written")
+}

@@ -7,3 +7,7 @@ pub mod distributions;
 pub mod rng;
 pub mod time;
 pub mod units;
+
+pub mod metrics;
+pub mod policies;
+pub mod scenario;

@@ -1,0 +1,35 @@
+//! The decisions that a platform takes, as small traits by when they are taken. The simulator and the real gateway run
+//! the same implementations; a scenario names them through the enums here.
+//!
+//! | trait | asked | answers |
+//! |---|---|---|
+//! | [`Scaler`] | on its own timer, with a scrape's worth of counters | how many replicas there should be |
+//! | [`Provisioner`] | at an arrival | reuse, start, wait or reject |
+//! | [`KeepAlive`] | when a replica becomes idle | how long it may stay so |
+//! | [`Dispatch`] | when a request needs a replica | which one |
+//! | [`Placement`] | when a replica needs a node | which one |
+//!
+//! A new policy is one file, one enum line, one match arm, one scenario and one test module.
+
+pub mod dispatch;
+pub mod keep_alive;
+pub mod placement;
+pub mod provisioning;
+pub mod scaling;
+
+pub use dispatch::{Dispatch, DispatchPolicy};
+pub use keep_alive::{KeepAlive, KeepAlivePolicy};
+pub use placement::{NodeView, Placement, PlacementPolicy, ReplicaSize};
+pub use provisioning::{PerRequest, Provision, Provisioner, Supply};
+pub use scaling::{Bounds, Scaler, ScalerSetup, Scaling, Snapshot, Verdict};
+
+/// A policy as `faas-lab policies` lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The name a scenario uses.
+    pub name: &'static str,
+    /// The scenario key it is a value of, such as `function.NAME.scaling`.
+    pub key: &'static str,
+    /// One line on what it does and where its rule comes from.
+    pub about: &'static str,
+}
