@@ -3,6 +3,7 @@
 //!
 //! No threads, no network, no clock in here.
 
+pub mod arrivals;
 pub mod distributions;
 pub mod rng;
 pub mod time;

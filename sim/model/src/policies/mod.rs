@@ -17,7 +17,7 @@ pub mod placement;
 pub mod provisioning;
 pub mod scaling;
 
-pub use dispatch::{Dispatch, DispatchPolicy};
+pub use dispatch::{Dispatch, DispatchPolicy, Dispatcher, IdleRouting, Pool};
 pub use keep_alive::{KeepAlive, KeepAlivePolicy};
 pub use placement::{NodeView, Placement, PlacementPolicy, ReplicaSize};
 pub use provisioning::{PerRequest, Provision, Provisioner, Supply};
