@@ -1,8 +1,12 @@
 //! What is measured, and the file it ends in.
 
+pub mod gauge;
 pub mod histogram;
 pub mod record;
+pub mod recorder;
 pub mod result;
 
+pub use gauge::Gauge;
 pub use histogram::TimeHistogram;
 pub use record::{Ending, FunctionRecord, Hop, NodeRecord, PhaseRecord, RunRecord, SeriesRecord, Usage};
+pub use recorder::{Ended, NodeMeter, Part, Phase, Recorder};
