@@ -8,15 +8,15 @@
 //!
 //! * The gateway adds a step at each notification of a firing alert, whatever the replicas achieve, so the count climbs to
 //!   the maximum while the rate stays above the threshold (openfaas/faas#1271).
-//! * A resolved alert sets the minimum at once (openfaas/faas#1124, #1676).
+//! * A resolved alert sets the minimum at once (openfaas/faas#1124, #1676), and so wakes a function that rests.
 //! * The rule counts status 200 only: a function that fails under load looks idle. One slower than the threshold never
 //!   scales.
 //! * Alertmanager stamps a notification after it has been sent, so a repeat is due only at the first look *later* than
 //!   the repeat interval: 40 s with the chart's 30 s and 10 s (prometheus/alertmanager#676, #917).
 //!
 //! The corrected variant keeps the three clocks and mends the gateway's arithmetic. The threshold is read as the calls per
-//! second that one replica serves, and a notification carries the highest rate the rule has seen since the one before.
-//! The function needs `ceil(rate / threshold)` replicas; each notification moves at most one step towards that, up or down.
+//! second that one replica serves, and a notification carries the highest rate that the rule has seen since the one
+//! before, the rate that held then included. The function needs `ceil(rate / threshold)` replicas; each notification moves at most one step towards that, up or down.
 //! After the alert has resolved, it takes one step down at each look of the group until the minimum is reached.
 //!
 //! Simplified: all grids start at zero, where real ones are offset at random; the stock configuration puts the alerts of
@@ -104,7 +104,9 @@ pub(super) struct CeAlertScaler {
     /// Since when the rule's expression has held: the alert is pending, and fires once it has held for long enough.
     active_since: Option<SimTime>,
     group: Option<Group>,
-    /// Highest rate at an evaluation since the last notification.
+    /// The rate at the last evaluation.
+    rate: f64,
+    /// The highest rate that the next notification carries.
     highest_rate: f64,
 }
 
@@ -140,6 +142,7 @@ impl CeAlertScaler {
             ok: Series::keeping(settings.rate_window),
             active_since: None,
             group: None,
+            rate: 0.0,
             highest_rate: 0.0,
             settings,
         }
@@ -154,9 +157,9 @@ impl CeAlertScaler {
 
     /// Prometheus evaluates the rule and tells Alertmanager whether the alert fires.
     fn evaluate(&mut self, now: SimTime) {
-        let rate = self.ok.rate(now, self.settings.rate_window).unwrap_or(0.0);
-        self.highest_rate = self.highest_rate.max(rate);
-        let active = rate > self.settings.threshold_per_second;
+        self.rate = self.ok.rate(now, self.settings.rate_window).unwrap_or(0.0);
+        self.highest_rate = self.highest_rate.max(self.rate);
+        let active = self.rate > self.settings.threshold_per_second;
         self.active_since = active.then(|| self.active_since.unwrap_or(now));
         let firing = self.active_since.is_some_and(|since| now.since(since) >= self.settings.hold);
         if let Some(group) = &mut self.group {
@@ -227,7 +230,7 @@ impl Scaler for CeAlertScaler {
             // The corrected variant has no business waking a function that rests.
             let asleep = self.settings.corrected && seen.desired == 0;
             replicas = (wish != seen.desired && !asleep).then_some(wish);
-            self.highest_rate = 0.0;
+            self.highest_rate = self.rate;
             let stepping_down = self.settings.corrected && replicas.is_some();
             if alert == Alert::Resolved && !stepping_down {
                 self.group = None;
@@ -344,6 +347,30 @@ mod tests {
         let changes = changes(settings, 20, 700, ok_total);
         let replicas: Vec<u32> = changes.iter().map(|&(_, replicas)| replicas).collect();
         assert_eq!(replicas, [3, 5, 7, 9, 10, 8, 6, 4, 3, 1], "{changes:?}");
+    }
+
+    #[test]
+    fn the_corrected_rule_settles_even_if_it_is_told_more_often_than_the_rule_is_evaluated() {
+        let settings = CeAlert { evaluation: Span::from_secs(60), ..CeAlert::corrected() };
+        assert_eq!(changes(settings, 20, 1200, burst(18, 0, 1200)), [(125, 3), (165, 4)]);
+    }
+
+    #[test]
+    fn the_corrected_rule_lets_a_resting_function_rest() {
+        let setup = ScalerSetup { bounds: Bounds { min: 1, max: 5, initial: 1 }, cpu_request: 0.1 };
+        let wakes = |settings| {
+            let mut scaler = CeAlertScaler::new(settings, setup);
+            (0..40u64).any(|step| {
+                let at = SimTime::ZERO + Span::from_secs(5 * step);
+                // Load until 60 s, and nothing left of the function from then on.
+                let replicas = u32::from(step < 12);
+                let ok_total = 1 + 50 * step.min(12);
+                let seen = Snapshot { at, desired: replicas, ready: replicas, ok_total, ..Snapshot::default() };
+                scaler.decide(&seen).replicas.is_some() && replicas == 0
+            })
+        };
+        assert!(wakes(CeAlert { repeat_interval: Span::MAX, ..CeAlert::default() }));
+        assert!(!wakes(CeAlert { repeat_interval: Span::MAX, ..CeAlert::corrected() }));
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! * CPU time is known for the function as a whole, so each ready replica is taken to use an equal share. Replicas
 //!   without metrics, which count as 100 % on the way down, cannot be told apart and do not occur.
 //! * Replicas that are wanted and not ready, and those whose readiness is younger than the initial readiness delay, are
-//!   the "not yet ready" ones: they count as idle when scaling up and not at all when scaling down. Kubernetes' second
-//!   clock, the CPU initialisation period of 5 min, only looks at whether a replica's first metrics postdate its readiness.
+//!   the "not yet ready" ones: they count as idle when scaling up and not at all when scaling down. Left out is the CPU
+//!   initialisation period of 5 min, in which a replica is trusted once a whole metrics window lies after its readiness.
 //! * The metrics server's sample is as fresh as the decision when their grids meet; the real pipeline adds seconds.
 //! * One metric, one function, no custom behaviour: up by the larger of 100 % and 4 pods per 15 s, down freely.
 //!

@@ -1,10 +1,10 @@
 //! Scale to zero: a function that nobody calls is put to rest, whatever its scaling policy.
 
 //!
-//! It looks on its own grid and counts from the look at which activity last showed, so a function rests between `after`
-//! and `after` plus one reconcile interval after its last activity. The open faas-idler asks Prometheus for the rate over
-//! whole minutes instead, which sees activity up to one scrape interval earlier or later. Its habit of putting a function
-//! to rest at once that has never been called is left out: here the first look counts as activity.
+//! It looks on its own grid and counts from the look that sees the last sign of activity, so a function rests at most one
+//! reconcile interval late (two if `after` is no multiple of it). The open faas-idler asks Prometheus for the rate over
+//! whole minutes instead; for a call within one scrape interval of a look the two may differ by a look. Left out is its
+//! habit of putting a function to rest at once that has never been called: here the first look counts as activity.
 
 use super::{Scaler, Snapshot, Verdict};
 use crate::policies::Listing;
