@@ -16,8 +16,9 @@
 //!
 //! The corrected variant keeps the three clocks and mends the gateway's arithmetic. The threshold is read as the calls per
 //! second that one replica serves, and a notification carries the highest rate that the rule has seen since the one
-//! before, the rate that held then included. The function needs `ceil(rate / threshold)` replicas; each notification moves at most one step towards that, up or down.
-//! After the alert has resolved, it takes one step down at each look of the group until the minimum is reached.
+//! before, the rate that held then included. The function needs `ceil(rate / threshold)` replicas; each notification moves
+//! at most one step towards that, up or down. After the alert has resolved, it takes one step down at each look of the
+//! group until the minimum is reached. A function that rests is not woken.
 //!
 //! Simplified: all grids start at zero, where real ones are offset at random; the stock configuration puts the alerts of
 //! all functions into one group, here each function has its own; a group is forgotten once its resolution has been told,
