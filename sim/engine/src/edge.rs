@@ -1,8 +1,8 @@
 //! The edge: requests are born, sent, given up, tried again and, in the end, answered.
 
 use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};
-use faas_lab_model::metrics::{Ended, Ending, Hop, Part};
 use faas_lab_model::metrics::result::OutcomeKind;
+use faas_lab_model::metrics::{Ended, Ending, Hop, Part};
 use faas_lab_model::rng::{Seed, Uniforms};
 use faas_lab_model::scenario::{Arrivals, Backoff, Jitter, Scenario, Workload};
 use faas_lab_model::time::{SimTime, Span};
@@ -39,9 +39,8 @@ pub(crate) fn back_off(backoff: &Backoff, attempt: u32, draws: &mut impl Uniform
         let next = growth * backoff.factor;
         next.is_finite().then_some(next)
     });
-    let delay = growth.map_or(backoff.max, |growth| {
-        Span::from_secs_f64(backoff.initial.as_secs_f64() * growth).min(backoff.max)
-    });
+    let delay = growth
+        .map_or(backoff.max, |growth| Span::from_secs_f64(backoff.initial.as_secs_f64() * growth).min(backoff.max));
     let secs = delay.as_secs_f64();
     match backoff.jitter {
         Jitter::None => delay,

@@ -9,7 +9,10 @@ pub(crate) enum Event {
     /// The next request of this workload arrives.
     Arrival(u32),
     /// A closed-loop user (of this workload) sends the next request.
-    UserSends { workload: u32, user: u32 },
+    UserSends {
+        workload: u32,
+        user: u32,
+    },
     /// A client tries again.
     Resend(CallId),
     /// The client gives up.
@@ -55,13 +58,22 @@ pub(crate) enum Event {
     NodeFails(u32),
     NodeReturns(u32),
     /// The loss of this machine is noticed, and its replicas are given up; the number tells one loss from the next.
-    NodeLossSeen { node: u32, loss: u32 },
-    NodeEvicts { node: u32, loss: u32 },
+    NodeLossSeen {
+        node: u32,
+        loss: u32,
+    },
+    NodeEvicts {
+        node: u32,
+        loss: u32,
+    },
 
     /// An asynchronous invocation is committed to the queue.
     Committed(CallId),
     /// An invocation was not acknowledged in time.
-    AckWaitOver { message: u32, delivery: u32 },
+    AckWaitOver {
+        message: u32,
+        delivery: u32,
+    },
     /// An invocation is tried again.
     Requeue(u32),
     /// The callback of an invocation has been made.

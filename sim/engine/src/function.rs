@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use faas_lab_model::policies::{Dispatcher, KeepAlivePolicy, PerRequest, Pool, ReplicaSize, Scaler, ScalerSetup, Scaling};
+use faas_lab_model::policies::{
+    Dispatcher, KeepAlivePolicy, PerRequest, Pool, ReplicaSize, Scaler, ScalerSetup, Scaling,
+};
 use faas_lab_model::scenario::{Concurrency, Discipline, Function};
 use faas_lab_model::time::SimTime;
 

@@ -237,7 +237,12 @@ impl World<'_> {
         call.gateway_done = true;
         if !matches!(
             call.stage,
-            Stage::BackOff | Stage::Sending | Stage::GatewayQueue | Stage::GatewayBusy | Stage::Committing | Stage::Held
+            Stage::BackOff
+                | Stage::Sending
+                | Stage::GatewayQueue
+                | Stage::GatewayBusy
+                | Stage::Committing
+                | Stage::Held
         ) {
             let state = &mut self.functions[call.function as usize];
             state.in_flight -= 1;
@@ -258,12 +263,9 @@ impl World<'_> {
                 self.recorder.functions[function as usize].waiting.add(now, -1);
                 self.cancel_surplus(function);
             }
-            Stage::BackOff
-            | Stage::Sending
-            | Stage::GatewayQueue
-            | Stage::Committing
-            | Stage::Held
-            | Stage::Lost => call.stage = Stage::Over,
+            Stage::BackOff | Stage::Sending | Stage::GatewayQueue | Stage::Committing | Stage::Held | Stage::Lost => {
+                call.stage = Stage::Over
+            }
             Stage::Bound => self.leave_backlog(id),
             // The gateway's CPU notices when it is done.
             Stage::GatewayBusy | Stage::Over => {}

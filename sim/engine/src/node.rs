@@ -70,7 +70,9 @@ impl Node {
         // An uncertain factor is a property of the kind of machine: one draw for all machines of a group.
         let slowdown = classes.iter().map(|name| {
             let class = group.classes.iter().find(|class| class.name == *name);
-            class.map_or(1.0, |class| class.slowdown.sample_secs(&mut seed.stream(&format!("node/{}/{name}", group.name))))
+            class.map_or(1.0, |class| {
+                class.slowdown.sample_secs(&mut seed.stream(&format!("node/{}/{name}", group.name)))
+            })
         });
         let speedup = classes.iter().map(|name| {
             group.classes.iter().find(|class| class.name == *name).map_or(cores, |class| class.full_speedup)
@@ -178,9 +180,8 @@ impl Node {
         } else {
             // From the most modest replica up: each takes what it wants, or an equal share of what is left.
             let mut order: Vec<u32> = self.active.clone();
-            order.sort_by(|a, b| {
-                limit(&replicas[*a as usize]).total_cmp(&limit(&replicas[*b as usize])).then(a.cmp(b))
-            });
+            order
+                .sort_by(|a, b| limit(&replicas[*a as usize]).total_cmp(&limit(&replicas[*b as usize])).then(a.cmp(b)));
             let mut left = self.usable;
             for (done, &index) in order.iter().enumerate() {
                 let replica = &mut replicas[index as usize];

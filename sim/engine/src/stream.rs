@@ -64,7 +64,8 @@ pub(crate) fn on_wire(stream: &StreamBody, elapsed: Span) -> u64 {
     let sent = framed / BLOCK * BLOCK;
     // What of the sent bytes is body: all but the header and the frames that lie before the cut.
     let Some(after_header) = sent.checked_sub(header) else { return 0 };
-    let (whole, rest) = (after_header / (CHUNK_HEAD + CHUNK + CHUNK_TAIL), after_header % (CHUNK_HEAD + CHUNK + CHUNK_TAIL));
+    let (whole, rest) =
+        (after_header / (CHUNK_HEAD + CHUNK + CHUNK_TAIL), after_header % (CHUNK_HEAD + CHUNK + CHUNK_TAIL));
     whole * CHUNK + rest.saturating_sub(CHUNK_HEAD).min(CHUNK)
 }
 
@@ -116,7 +117,11 @@ mod tests {
         for period_micros in [2_860, 2_900, 3_300, 3_700, 3_730] {
             assert_eq!(on_wire(&printr(period_micros), limit), 12_124, "{period_micros} µs");
         }
-        assert_eq!(12_124, bytes_of(StreamItem::Number, 2646) + 1, "that is 2646 lines and the first digit of the next");
+        assert_eq!(
+            12_124,
+            bytes_of(StreamItem::Number, 2646) + 1,
+            "that is 2646 lines and the first digit of the next"
+        );
         // Faster and slower writers cut one block later or earlier, as measured on the original.
         let text = |bytes: u64| {
             let all: String = (1..=10_000).map(|i| format!("{i}\n")).collect();

@@ -175,7 +175,8 @@ impl World<'_> {
 
     pub(crate) fn exec_times_out(&mut self, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };
-        let at_work = matches!(call.stage, Stage::Bound | Stage::Backlog | Stage::Working | Stage::Sleeping | Stage::Streaming);
+        let at_work =
+            matches!(call.stage, Stage::Bound | Stage::Backlog | Stage::Working | Stage::Sleeping | Stage::Streaming);
         if !at_work || !call.counted {
             return;
         }
@@ -344,6 +345,21 @@ impl World<'_> {
                 Stage::Lost => self.refuse(id, REPLICA_GONE),
                 _ => {}
             }
+        }
+    }
+
+    /// The machine under a call is gone: no work, no answer, until somebody notices.
+    pub(crate) fn strand(&mut self, id: CallId) {
+        let call = &self.calls[id];
+        if !matches!(call.stage, Stage::Bound | Stage::Backlog | Stage::Working | Stage::Sleeping | Stage::Streaming) {
+            return;
+        }
+        let gateway_done = call.gateway_done;
+        self.stop_service(id);
+        if gateway_done {
+            self.release(id);
+        } else {
+            self.calls[id].stage = Stage::Lost;
         }
     }
 
@@ -524,9 +540,9 @@ impl World<'_> {
             let (task, left) = host.cpu.first()?;
             let there = match task {
                 Task::Boot => host.state == State::Booting,
-                Task::Call(id) => self.calls.get(id).is_some_and(|call| {
-                    call.stage == Stage::Working && call.replica == replica
-                }),
+                Task::Call(id) => {
+                    self.calls.get(id).is_some_and(|call| call.stage == Stage::Working && call.replica == replica)
+                }
             };
             if there {
                 return Some((task, left));

@@ -109,15 +109,7 @@ impl<'a> World<'a> {
         let nodes = Node::all(scenario, &classes, seed);
         let meters = nodes.iter().map(|node| {
             let group = &scenario.nodes[node.group];
-            NodeMeter {
-                name: node.name.clone(),
-                busy_cores: node.reserved,
-                up: true,
-                cores: node.cores,
-                idle_watts: group.idle_watts,
-                watts_per_busy_core: group.watts_per_busy_core,
-                ..NodeMeter::default()
-            }
+            NodeMeter::new(node.name.clone(), node.cores, node.reserved, group.idle_watts, group.watts_per_busy_core)
         });
         let steps = if options.steps == 0 { 240 } else { options.steps };
         let recorder = Recorder::new(
@@ -133,7 +125,9 @@ impl<'a> World<'a> {
             calls: Calls::default(),
             recorder,
             sources: scenario.workloads.iter().map(|workload| Source::new(scenario, workload, seed)).collect(),
-            gateways: (0..scenario.gateway.replicas.max(1)).map(|_| GatewayState::new(scenario.functions.len())).collect(),
+            gateways: (0..scenario.gateway.replicas.max(1))
+                .map(|_| GatewayState::new(scenario.functions.len()))
+                .collect(),
             queue: Queue::new(&scenario.queue),
             functions: scenario.functions.iter().map(|function| FunctionState::new(function, &classes)).collect(),
             replicas: Vec::new(),

@@ -167,17 +167,17 @@ struct Bins {
 #[derive(Clone, Debug, Default)]
 pub struct NodeMeter {
     /// Name of the machine.
-    pub name: String,
+    name: String,
     /// Cores at work, the system's own share included.
     pub busy_cores: f64,
     /// Whether it is up.
     pub up: bool,
     /// Cores in all.
-    pub cores: f64,
+    cores: f64,
     /// Power when idle.
-    pub idle_watts: f64,
+    idle_watts: f64,
     /// Power that each busy core adds.
-    pub watts_per_busy_core: f64,
+    watts_per_busy_core: f64,
     last: SimTime,
     busy_secs: f64,
     up_secs: f64,
@@ -187,6 +187,11 @@ pub struct NodeMeter {
 }
 
 impl NodeMeter {
+    /// Measures a machine that is up, with so many cores at work from the start.
+    pub fn new(name: String, cores: f64, busy_cores: f64, idle_watts: f64, watts_per_busy_core: f64) -> NodeMeter {
+        NodeMeter { name, cores, busy_cores, idle_watts, watts_per_busy_core, up: true, ..NodeMeter::default() }
+    }
+
     /// Brings the integrals up to `now`; call before `busy_cores` or `up` change.
     pub fn settle(&mut self, now: SimTime) {
         let secs = now.since(self.last).as_secs_f64();
