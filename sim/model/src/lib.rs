@@ -5,6 +5,7 @@
 
 pub mod distributions;
 pub mod rng;
+pub mod statistics;
 pub mod theory;
 pub mod time;
 pub mod units;
