@@ -6,6 +6,8 @@
 pub mod arrivals;
 pub mod distributions;
 pub mod rng;
+pub mod statistics;
+pub mod theory;
 pub mod time;
 pub mod units;
 
