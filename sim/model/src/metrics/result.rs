@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::statistics::Estimate;
+
 /// Version of the schema of `result.json`; goes up when a reader would have to change.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -178,20 +180,6 @@ pub struct Replication {
     pub metrics: BTreeMap<String, f64>,
     /// Metrics of each function, by its name.
     pub functions: BTreeMap<String, BTreeMap<String, f64>>,
-}
-
-/// A mean with its interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Estimate {
-    /// Mean of the replications (or of the batches of a single one).
-    pub mean: f64,
-    /// Half-width of the 95 % interval; absent for a single value.
-    pub half_width: Option<f64>,
-    /// Standard deviation between the values; absent for a single value.
-    pub sd: Option<f64>,
-    /// Number of values.
-    pub n: u32,
 }
 
 /// One function's result.
