@@ -1,5 +1,6 @@
 //! How long an idle replica is kept, where replicas are started per request.
 
+use super::Listing;
 use crate::distributions::Distribution;
 use crate::rng::Draws;
 use crate::time::Span;
@@ -29,4 +30,18 @@ impl KeepAlive for KeepAlivePolicy {
             KeepAlivePolicy::Survival(law) => law.sample(draws),
         }
     }
+}
+
+impl KeepAlivePolicy {
+    /// How the policies are listed; `none` is a fixed time of zero.
+    pub const LISTINGS: [Listing; 4] = [
+        listing("forever", "replicas are never removed for being idle"),
+        listing("none", "a replica goes as soon as it is idle, as in queues with setup times"),
+        listing("fixed", "a replica goes after a fixed idle time, as AWS Lambda's is usually modelled"),
+        listing("survival", "idle times drawn from a law, such as one fitted to a platform's request logs"),
+    ];
+}
+
+const fn listing(name: &'static str, about: &'static str) -> Listing {
+    Listing { name, key: "function.NAME.keep_alive", about }
 }

@@ -13,23 +13,14 @@
 
 pub mod dispatch;
 pub mod keep_alive;
+mod listing;
 pub mod placement;
 pub mod provisioning;
 pub mod scaling;
 
 pub use dispatch::{Dispatch, DispatchPolicy, Dispatcher, IdleRouting, Pool};
 pub use keep_alive::{KeepAlive, KeepAlivePolicy};
+pub use listing::{Listing, listings};
 pub use placement::{NodeView, Placement, PlacementPolicy, ReplicaSize};
 pub use provisioning::{PerRequest, Provision, Provisioner, Supply};
 pub use scaling::{Bounds, Scaler, ScalerSetup, Scaling, Snapshot, Verdict};
-
-/// A policy as `faas-lab policies` lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listing {
-    /// The name a scenario uses.
-    pub name: &'static str,
-    /// The scenario key it is a value of, such as `function.NAME.scaling`.
-    pub key: &'static str,
-    /// One line on what it does and where its rule comes from.
-    pub about: &'static str,
-}
