@@ -1,5 +1,7 @@
 //! `faas-lab profiles` and `faas-lab policies`: what a scenario can name.
 
+use faas_lab_model::policies::listings;
+
 use crate::failure::{Failure, Outcome};
 use crate::{pending, terminal};
 
@@ -8,27 +10,24 @@ pub(crate) fn profiles() -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+/// Grouped by the key that they are values of.
 pub(crate) fn policies() -> Result<Outcome, Failure> {
-    let mut text = String::new();
-    let listings = pending::policies();
+    let listings = listings();
     let mut keys: Vec<&str> = Vec::new();
-    for (key, _, _) in &listings {
-        if !keys.contains(&key.as_str()) {
-            keys.push(key);
+    for listing in &listings {
+        if !keys.contains(&listing.key) {
+            keys.push(listing.key);
         }
     }
-    for key in keys {
-        if !text.is_empty() {
-            text.push('\n');
-        }
+    let group = |key: &&str| {
         let rows: Vec<(String, String)> = listings
             .iter()
-            .filter(|(of, _, _)| of == key)
-            .map(|(_, name, about)| (format!("  {name}"), about.clone()))
+            .filter(|listing| listing.key == *key)
+            .map(|listing| (format!("  {}", listing.name), listing.about.to_owned()))
             .collect();
-        text.push_str(&format!("{key}\n{}", table(&rows)));
-    }
-    terminal::print(&text)?;
+        format!("{key}\n{}", table(&rows))
+    };
+    terminal::print(&keys.iter().map(group).collect::<Vec<_>>().join("\n"))?;
     Ok(Outcome::Done)
 }
 

@@ -13,6 +13,7 @@ mod output;
 mod pending;
 mod progress;
 mod report;
+mod requests;
 mod schema;
 mod simulate;
 mod terminal;

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use faas_lab_experiments::Progress;
 
+use crate::terminal;
+
 /// Time between two updates.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -23,8 +25,7 @@ impl ProgressLine {
     /// A line on a terminal, unless `quiet`.
     pub(crate) fn new(quiet: bool) -> ProgressLine {
         let started = Instant::now();
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let watched = !quiet && !dumb && io::stderr().is_terminal();
+        let watched = !quiet && !terminal::is_dumb() && io::stderr().is_terminal();
         ProgressLine { started, last: watched.then(|| Mutex::new(started)) }
     }
 

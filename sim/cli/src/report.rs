@@ -4,19 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use faas_lab_model::metrics::result::{RunResult, SCHEMA_VERSION};
+use faas_lab_reports::html;
 use serde::Deserialize;
 
 use crate::args::ReportArguments;
 use crate::failure::{Failure, Outcome};
 use crate::output::{REPORT, RESULT};
-use crate::{pending, terminal};
+use crate::terminal;
 
 pub(crate) fn run(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     let file = match arguments.result.is_dir() {
         true => arguments.result.join(RESULT),
         false => arguments.result.clone(),
     };
-    let page = pending::html(&read(&file)?)?;
+    let page = html::render(&read(&file)?)?;
     let output = arguments.output.clone().unwrap_or_else(|| file.with_file_name(REPORT));
     if output == Path::new("-") {
         terminal::print(&page)?;

@@ -1,18 +1,22 @@
 //! `faas-lab simulate`: from a scenario file to a folder of results.
 
-use std::io::{BufWriter, Write as _};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use faas_lab_experiments::{Ended, Likeness, Precision, Simulated, Simulation, simulate, too_far};
-use faas_lab_model::metrics::result::{RunResult, TheoryCheck};
+use faas_lab_experiments::{Ended, Precision, Simulated, Simulation, simulate, too_far};
+use faas_lab_model::metrics::result::{Estimate, ObjectiveResult, RunResult, TheoryCheck, Warning};
 use faas_lab_model::scenario::Scenario;
+use faas_lab_reports::csv::timeline_csv;
+use faas_lab_reports::html;
+use faas_lab_reports::text::summary;
 use serde::Serialize;
 
 use crate::args::SimulateArguments;
 use crate::failure::{Failure, Outcome};
 use crate::output::{REPORT, REQUESTS, RESULT, Staging, TIMELINE};
 use crate::progress::ProgressLine;
+use crate::requests::RequestsFile;
 use crate::{interrupt, pending, terminal};
 
 /// Where results go by default.
@@ -60,21 +64,9 @@ fn play(arguments: &SimulateArguments, scenario: &Scenario, staging: &Staging) -
         progress: &|progress| line.show(progress),
     };
     let simulated = if arguments.requests {
-        let file = staging.create(REQUESTS)?;
-        let mut table = pending::RequestsCsv::new(BufWriter::new(file), scenario);
-        let mut trouble = None;
-        let mut sink = |request: &faas_lab_sim::RequestRecord| {
-            if trouble.is_none() {
-                trouble = table.write(request).err();
-            }
-        };
-        let simulated = simulate(scenario, how, Some(&mut sink));
-        let finished = trouble.map_or_else(|| table.finish(), Err);
-        let file = finished.map_err(|error| staging.failed(REQUESTS, &error))?;
-        file.into_inner()
-            .map_err(std::io::IntoInnerError::into_error)
-            .and_then(|mut file| file.flush().and_then(|()| file.sync_all()))
-            .map_err(|error| staging.failed(REQUESTS, &error))?;
+        let mut table = RequestsFile::create(scenario, staging)?;
+        let simulated = simulate(scenario, how, Some(&mut |request| table.add(request)));
+        table.finish(staging)?;
         simulated
     } else {
         simulate(scenario, how, None)
@@ -117,8 +109,10 @@ fn write(result: &RunResult, staging: &Staging) -> Result<(), Failure> {
     let mut json = serde_json::to_string_pretty(result).expect("a result has string keys");
     json.push('\n');
     staging.write(RESULT, json.as_bytes())?;
-    staging.write(TIMELINE, pending::timeline_csv(result)?.as_bytes())?;
-    staging.write(REPORT, pending::html(result)?.as_bytes())
+    let mut table = Vec::new();
+    timeline_csv(result, &mut table)?;
+    staging.write(TIMELINE, &table)?;
+    staging.write(REPORT, html::render(result)?.as_bytes())
 }
 
 /// Where the files are.
@@ -151,11 +145,11 @@ struct Summary<'a> {
     seed: u64,
     replications: usize,
     warm_up_seconds: f64,
-    metrics: &'a std::collections::BTreeMap<String, faas_lab_model::metrics::result::Estimate>,
-    objectives: &'a [faas_lab_model::metrics::result::ObjectiveResult],
+    metrics: &'a BTreeMap<String, Estimate>,
+    objectives: &'a [ObjectiveResult],
     checks: &'a [TheoryCheck],
     comments: &'a [String],
-    warnings: &'a [faas_lab_model::metrics::result::Warning],
+    warnings: &'a [Warning],
     files: &'a Paths,
     exit_code: u8,
 }
@@ -181,9 +175,14 @@ impl<'a> Summary<'a> {
 }
 
 fn text(simulated: &Simulated, paths: &Paths) -> String {
-    let mut text = pending::summary(&simulated.result);
+    let mut text = summary(&simulated.result, &terminal::options());
     if let Some(likeness) = &simulated.likeness {
-        text.push_str(&theory(likeness));
+        for check in likeness.checks.iter().filter(|check| too_far(check)) {
+            text.push_str(&format!("\nThe {} is further from theory than chance explains.\n", check.quantity));
+        }
+        for comment in &likeness.comments {
+            text.push_str(&format!("\n{comment}\n"));
+        }
     }
     match simulated.ended {
         Ended::Planned | Ended::Limit(_) => {}
@@ -195,25 +194,6 @@ fn text(simulated: &Simulated, paths: &Paths) -> String {
         Ended::Stopped => text.push_str("\nEnded early: this covers only what was done by then.\n"),
     }
     text.push_str(&format!("\nReport: {}\n", paths.report));
-    text
-}
-
-fn theory(likeness: &Likeness) -> String {
-    let mut text = String::new();
-    if let Some(first) = likeness.checks.first() {
-        text.push_str(&format!("\nBeside theory, as {}:\n", first.model));
-        text.push_str(&format!("  {:<30} {:>12} {:>24} {:>6}\n", "", "theory", "simulated", "z"));
-    }
-    for check in &likeness.checks {
-        let half_width = check.simulated.half_width.unwrap_or_default();
-        let simulated = format!("{:.6} ± {half_width:.6}", check.simulated.mean);
-        let verdict = if too_far(check) { "  too far off for chance" } else { "" };
-        let (quantity, theory, z) = (&check.quantity, check.theory, check.z);
-        text.push_str(&format!("  {quantity:<30} {theory:>12.6} {simulated:>24} {z:>6.2}{verdict}\n"));
-    }
-    for comment in &likeness.comments {
-        text.push_str(&format!("\n{comment}\n"));
-    }
     text
 }
 
