@@ -22,7 +22,7 @@ const LEAST_JUDGED: u32 = 5;
 pub type RequestSink<'a> = &'a mut (dyn FnMut(&RequestRecord) + Send);
 
 /// Plays one replication: the engine's [`run`](faas_lab_sim::run), or a stand-in for it in a test.
-pub(crate) type Engine<'a> = dyn Fn(&Scenario, Seed, RunOptions<'_>) -> RunRecord + Sync + 'a;
+pub(crate) type Engine<'e> = dyn for<'a> Fn(&'a Scenario, Seed, RunOptions<'a>) -> RunRecord + Sync + 'e;
 
 /// How to replicate; nothing in here can change a replication.
 #[derive(Clone, Copy)]
@@ -171,7 +171,10 @@ fn run_batch(
                 progress: Some(&progress),
                 requests: if number == 0 { Some(&mut forward) } else { None },
             };
-            let record = engine(scenario, scenario.seed.replication(number), options);
+            let seed = scenario.seed.replication(number);
+            let named = NamedIfItFails(seed);
+            let record = engine(scenario, seed, options);
+            drop(named);
             lock(&finished).push((number, record));
             board.finished(number);
         }
@@ -198,6 +201,17 @@ fn worth_keeping(records: Vec<RunRecord>) -> Vec<RunRecord> {
 /// A panic in another thread ends the scope anyway, so its lock may be taken over.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Says which seed broke an invariant of the engine, so that the failure can be played again.
+struct NamedIfItFails(Seed);
+
+impl Drop for NamedIfItFails {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("The replication with seed {} broke an invariant: please report it with its scenario.", self.0.0);
+        }
+    }
 }
 
 /// Adds up what the threads of one batch report.
