@@ -1,4 +1,23 @@
 //! The discrete-event engine: one scenario, one seed, one record.
+//!
+//! Events leave the [calendar](calendar) in order; [`World::handle`](world::World::handle) routes each to the part of the
+//! system it concerns. Nothing here knows the time but through the calendar, and nothing draws but through the seed.
+
+mod calendar;
+mod call;
+mod dispatcher;
+mod edge;
+mod event;
+mod function;
+mod gateway;
+mod lifecycle;
+mod node;
+mod queue;
+mod replica;
+mod scaler;
+mod stream;
+mod worker;
+mod world;
 
 use std::sync::atomic::AtomicBool;
 
@@ -6,6 +25,8 @@ use faas_lab_model::metrics::{Ending, RunRecord};
 use faas_lab_model::rng::Seed;
 use faas_lab_model::scenario::Scenario;
 use faas_lab_model::time::{SimTime, Span};
+
+use world::World;
 
 /// What to do with a run; nothing in here can change a number, but for the seed and the warm-up.
 #[derive(Default)]
@@ -45,8 +66,8 @@ pub struct RequestRecord {
     pub waiting: Span,
     /// Service time of the last attempt.
     pub service: Span,
-    /// Number of the replica that served it, if one did.
-    pub replica: Option<u32>,
+    /// Number of the replica that had it, in order of creation, if one did.
+    pub replica: Option<u64>,
     /// Bytes of the response body that the client got.
     pub body_bytes: u64,
 }
@@ -54,7 +75,6 @@ pub struct RequestRecord {
 /// Plays `scenario` once with `seed`.
 ///
 /// Never fails: a `Scenario` has been validated. Panics only if an invariant of the engine is broken.
-pub fn run(scenario: &Scenario, seed: Seed, options: RunOptions<'_>) -> RunRecord {
-    let _ = (scenario, seed, options);
-    unimplemented!("being written")
+pub fn run<'a>(scenario: &'a Scenario, seed: Seed, mut options: RunOptions<'a>) -> RunRecord {
+    World::new(scenario, seed, &mut options).run(seed, &options)
 }

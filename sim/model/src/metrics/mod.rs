@@ -2,10 +2,14 @@
 
 pub mod assemble;
 pub mod cost;
+pub mod gauge;
 pub mod histogram;
 pub mod record;
+pub mod recorder;
 pub mod result;
 
 pub use assemble::assemble;
+pub use gauge::Gauge;
 pub use histogram::TimeHistogram;
 pub use record::{Ending, FunctionRecord, Hop, NodeRecord, PhaseRecord, RunRecord, SeriesRecord, Usage};
+pub use recorder::{Ended, NodeMeter, Part, Phase, Recorder};

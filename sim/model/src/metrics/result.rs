@@ -60,7 +60,7 @@ metrics! {
     REPLICA_LIFESPAN_MEAN = "replica_lifespan_mean", "s", "Mean life of replicas that ended.";
     IN_SYSTEM_MEAN = "in_system_mean", "count", "Time average of requests in flight.";
     QUEUE_MEAN = "queue_mean", "count", "Time average of requests in waiting rooms.";
-    WASTED_CPU_SHARE = "wasted_cpu_share", "share", "CPU time spent on calls whose client had already been answered or had gone, of all CPU time.";
+    WASTED_CPU_SHARE = "wasted_cpu_share", "share", "CPU time of calls whose client never got a full answer from them, of all CPU time.";
     CPU_UTILIZATION = "cpu_utilization", "share", "Busy share of the nodes' cores.";
     ENERGY = "energy", "J", "Energy of all nodes in the measured window.";
     COST = "cost", "currency", "Cost of the measured window.";

@@ -1,0 +1,658 @@
+//! Replicas and machines come and go: cold starts phase by phase, idle replicas, crashes, lost machines.
+
+use faas_lab_model::metrics::Phase;
+use faas_lab_model::policies::provisioning::Binding;
+use faas_lab_model::policies::{KeepAlive, Placement};
+use faas_lab_model::rng::Seed;
+use faas_lab_model::scenario::InitialState;
+use faas_lab_model::time::{SimTime, Span};
+
+use crate::call::{Call, Origin, Stage};
+use crate::event::Event;
+use crate::node::machine_draws;
+use crate::replica::{CpuShare, NO_NODE, Replica, ReplicaId, State, Task};
+use crate::world::World;
+
+impl World<'_> {
+    // ---- Start ----
+
+    fn new_replica(&mut self, function: u32, state: State) -> u32 {
+        let now = self.calendar.now();
+        let serial = self.replicas_born;
+        self.replicas_born += 1;
+        let settings = &self.scenario.functions[function as usize];
+        let lifetime_end = match &settings.lifetime {
+            Some(law) => now + law.sample(&mut self.keys.lifetime.draws(serial, 0)),
+            None => SimTime::NEVER,
+        };
+        let mut replica = Replica {
+            generation: 0,
+            alive: true,
+            function,
+            serial,
+            node: NO_NODE,
+            state,
+            handle: None,
+            created: now,
+            container_start: now,
+            phase_start: now,
+            restarts: 0,
+            in_flight: 0,
+            running: 0,
+            backlog: std::collections::VecDeque::new(),
+            keep_until: SimTime::NEVER,
+            wake: SimTime::NEVER,
+            idle_spells: 0,
+            lifetime_end,
+            cpu: CpuShare::default(),
+        };
+        let index = match self.vacant_replicas.pop() {
+            Some(index) => {
+                replica.generation = self.replicas[index as usize].generation;
+                self.replicas[index as usize] = replica;
+                index
+            }
+            None => {
+                self.replicas.push(replica);
+                self.replicas.len() as u32 - 1
+            }
+        };
+        let state = &mut self.functions[function as usize];
+        state.replicas.push(index);
+        // Calls that are bound to the replica they start, and others after them, can be sent to it at once.
+        if state.provisioner.as_ref().is_some_and(|provisioner| provisioner.binding == Binding::Replica) {
+            self.replicas[index as usize].handle = Some(state.pool.insert(index));
+        }
+        self.recorder.functions[function as usize].live.add(now, 1);
+        index
+    }
+
+    fn id_of(&self, replica: u32) -> ReplicaId {
+        ReplicaId { index: replica, generation: self.replicas[replica as usize].generation }
+    }
+
+    /// The replica, if it still exists.
+    fn there(&self, id: ReplicaId) -> Option<&Replica> {
+        let replica = &self.replicas[id.index as usize];
+        (replica.alive && replica.generation == id.generation).then_some(replica)
+    }
+
+    /// The replicas that exist when the run begins.
+    pub(crate) fn start_initial_replicas(&mut self, function: u32) {
+        let settings = &self.scenario.functions[function as usize];
+        self.functions[function as usize].desired = settings.replicas.initial;
+        self.recorder.functions[function as usize].desired.set(SimTime::ZERO, i64::from(settings.replicas.initial));
+        for _ in 0..settings.replicas.initial {
+            if let Some(replica) = self.ready_replica(function) {
+                self.replica_idle(replica);
+            }
+        }
+        let mut number = 0;
+        for initial in &settings.initial {
+            for _ in 0..initial.count {
+                let Some(replica) = self.ready_replica(function) else { return };
+                match initial.state {
+                    InitialState::Busy => {
+                        let mut call = Call::new(u64::MAX - number, 0, function, Origin::Nobody, SimTime::ZERO);
+                        let mut draws = self.keys.initial.draws(number, function);
+                        call.demand = settings.demand.law.sample(&mut draws);
+                        call.wait = settings.wait.sample(&mut draws);
+                        (call.client_done, call.gateway_done, call.stage) = (true, true, Stage::Bound);
+                        number += 1;
+                        let id = self.calls.insert(call);
+                        self.deliver(id, replica);
+                    }
+                    InitialState::Idle { expires } => {
+                        self.replica_idle(replica);
+                        if let Some(at) = expires {
+                            self.keep_until(replica, at);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A replica that is ready from the start; `None` if no machine has room for it: then it waits for one.
+    fn ready_replica(&mut self, function: u32) -> Option<u32> {
+        let replica = self.new_replica(function, State::Settling);
+        self.recorder.functions[function as usize].starting.add(SimTime::ZERO, 1);
+        self.functions[function as usize].starting += 1;
+        if !self.place(replica) {
+            return None;
+        }
+        self.becomes_ready(replica);
+        Some(replica)
+    }
+
+    /// Another replica begins to start.
+    pub(crate) fn start_replica(&mut self, function: u32) -> u32 {
+        let now = self.calendar.now();
+        let replica = self.new_replica(function, State::Scheduling);
+        self.functions[function as usize].starting += 1;
+        let meter = &mut self.recorder.functions[function as usize];
+        meter.starting.add(now, 1);
+        meter.totals().starts += 1;
+        let law = &self.scenario.functions[function as usize].cold_start.schedule;
+        let delay = law.sample(&mut self.cold_draws(replica, Phase::Schedule));
+        self.next_phase(replica, delay);
+        replica
+    }
+
+    fn cold_draws(&self, replica: u32, phase: Phase) -> faas_lab_model::rng::Draws {
+        let host = &self.replicas[replica as usize];
+        self.keys.cold_start.draws(host.serial * 8 + phase as u64, host.restarts)
+    }
+
+    /// The present phase of a start ends after `delay`.
+    fn next_phase(&mut self, replica: u32, delay: Span) {
+        let id = self.id_of(replica);
+        if delay.is_zero() {
+            self.start_phase_over(id);
+        } else {
+            self.calendar.schedule_in(delay, Event::PhaseOver(id));
+        }
+    }
+
+    pub(crate) fn start_phase_over(&mut self, id: ReplicaId) {
+        let Some(replica) = self.there(id) else { return };
+        match replica.state {
+            State::Scheduling => {
+                if self.place(id.index) {
+                    self.prepare(id.index);
+                }
+            }
+            State::Preparing => self.boot(id.index),
+            State::Booting => self.booted(id.index),
+            State::Settling => self.becomes_ready(id.index),
+            State::CrashBackOff => {
+                self.replicas[id.index as usize].phase_start = self.calendar.now();
+                self.prepare(id.index);
+            }
+            State::Pending | State::Ready | State::Draining | State::Lost => {}
+        }
+    }
+
+    /// Finds a machine; if none has room the replica waits for one.
+    fn place(&mut self, replica: u32) -> bool {
+        if self.nodes.is_empty() {
+            return true;
+        }
+        let function = self.replicas[replica as usize].function as usize;
+        let size = self.functions[function].size;
+        let views: Vec<_> = self.nodes.iter().map(|node| node.view(function)).collect();
+        let mut placement = self.scenario.cluster.placement;
+        match placement.place(&views, size) {
+            Some(node) => {
+                self.nodes[node].admit(function, size);
+                self.replicas[replica as usize].node = node as u32;
+                true
+            }
+            None => {
+                self.replicas[replica as usize].state = State::Pending;
+                false
+            }
+        }
+    }
+
+    /// A machine has room again: replicas that wait for one get it, the oldest first.
+    fn place_pending(&mut self) {
+        if self.nodes.is_empty() {
+            return;
+        }
+        let mut pending: Vec<u32> = (0..self.replicas.len() as u32)
+            .filter(|index| {
+                let replica = &self.replicas[*index as usize];
+                replica.alive && replica.state == State::Pending
+            })
+            .collect();
+        pending.sort_by_key(|index| self.replicas[*index as usize].serial);
+        for replica in pending {
+            if self.place(replica) {
+                self.prepare(replica);
+            }
+        }
+    }
+
+    /// Image, sandbox, container: one wait, three phases.
+    fn prepare(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &self.replicas[replica as usize];
+        let (function, node, restart) = (host.function as usize, host.node, host.restarts > 0);
+        let settings = &self.scenario.functions[function].cold_start;
+        if !restart {
+            self.recorder.functions[function].phase(Phase::Schedule, now - host.phase_start);
+        }
+        let mut image_at = now;
+        if node != NO_NODE && settings.image.0 > 0 {
+            let length = self.pull_length(function, node);
+            image_at = self.nodes[node as usize].image_at(now, function, length);
+            if image_at > now {
+                self.recorder.functions[function].phase(Phase::Pull, image_at - now);
+            }
+        }
+        // A container that is started again keeps its sandbox.
+        let sandbox = match restart {
+            true => Span::ZERO,
+            false => settings.sandbox.sample(&mut self.cold_draws(replica, Phase::Sandbox)),
+        };
+        let create = settings.create.sample(&mut self.cold_draws(replica, Phase::Create));
+        let meter = &mut self.recorder.functions[function];
+        if !sandbox.is_zero() {
+            meter.phase(Phase::Sandbox, sandbox);
+        }
+        if !create.is_zero() {
+            meter.phase(Phase::Create, create);
+        }
+        self.replicas[replica as usize].state = State::Preparing;
+        self.next_phase(replica, (image_at - now) + sandbox + create);
+    }
+
+    fn pull_length(&self, function: usize, node: u32) -> Span {
+        let group = &self.scenario.nodes[self.nodes[node as usize].group];
+        let registry = self.scenario.cluster.registry.map_or(f64::INFINITY, |rate| rate.0);
+        // Layers are unpacked while they come: the slower of link and disk decides.
+        let rate = group.link.0.min(group.disk_write.0).min(registry);
+        let bytes = self.scenario.functions[function].cold_start.image.0 as f64;
+        self.scenario.cluster.pull_overhead + Span::from_secs_f64(bytes / rate)
+    }
+
+    fn boot(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let draws = &mut self.cold_draws(replica, Phase::Boot);
+        let host = &mut self.replicas[replica as usize];
+        host.state = State::Booting;
+        host.container_start = now;
+        host.phase_start = now;
+        let function = host.function as usize;
+        let node = host.node;
+        let boot = &self.scenario.functions[function].cold_start.boot;
+        let length = boot.law.sample(draws);
+        if node == NO_NODE || boot.class.is_none() || length.is_zero() {
+            return self.next_phase(replica, length);
+        }
+        let class = self.functions[function].boot_class;
+        let work = length.as_nanos() as f64 * self.nodes[node as usize].slowdown(class);
+        self.begin_task(replica, Task::Boot, work, class);
+    }
+
+    /// The process is up; the next probe sees it, and then the endpoint lists have to learn of it.
+    pub(crate) fn booted(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &mut self.replicas[replica as usize];
+        host.state = State::Settling;
+        let (function, booting, container_start) =
+            (host.function as usize, now - host.phase_start, host.container_start);
+        let settings = &self.scenario.functions[function].cold_start;
+        let seen = settings
+            .readiness_probe
+            .map_or(now, |probe| now.next_on_grid(container_start + probe.initial_delay, probe.period));
+        let endpoint = settings.endpoint.sample(&mut self.cold_draws(replica, Phase::Endpoint));
+        let meter = &mut self.recorder.functions[function];
+        for (phase, length) in [(Phase::Boot, booting), (Phase::Probe, seen - now), (Phase::Endpoint, endpoint)] {
+            if !length.is_zero() {
+                meter.phase(phase, length);
+            }
+        }
+        self.next_phase(replica, (seen - now) + endpoint);
+    }
+
+    fn becomes_ready(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &mut self.replicas[replica as usize];
+        host.state = State::Ready;
+        let (function, serial, restarts) = (host.function, host.serial, host.restarts);
+        let since_created = now - host.created;
+        let state = &mut self.functions[function as usize];
+        if host.handle.is_none() {
+            host.handle = Some(state.pool.insert(replica));
+        }
+        state.starting -= 1;
+        state.ready += 1;
+        let meter = &mut self.recorder.functions[function as usize];
+        meter.starting.add(now, -1);
+        meter.ready.add(now, 1);
+        if restarts == 0 {
+            meter.totals().init += u128::from(since_created.as_nanos());
+        }
+        if let Some(law) = &self.scenario.functions[function as usize].crashes {
+            let delay = law.sample(&mut self.keys.crashes.draws(serial, restarts));
+            let id = self.id_of(replica);
+            self.calendar.schedule_in(delay, Event::Crash(id));
+        }
+        self.serve_backlog(replica);
+        self.call_up(function);
+        self.cancel_surplus(function);
+        self.start_for_waiting(function);
+        self.release_held(function);
+        if self.there(self.id_of(replica)).is_some_and(|host| host.hosted() == 0 && host.state == State::Ready) {
+            self.replica_idle(replica);
+        }
+    }
+
+    // ---- Scale per request ----
+
+    /// Starts that no waiting request needs any more are cancelled, where the policy says so.
+    pub(crate) fn cancel_surplus(&mut self, function: u32) {
+        let state = &self.functions[function as usize];
+        let Some(provisioner) = &state.provisioner else { return };
+        let surplus = provisioner.surplus(state.starting, state.room.waiting());
+        for _ in 0..surplus {
+            let starting = |index: &&u32| self.replicas[**index as usize].state.is_starting();
+            let newest = self.functions[function as usize].replicas.iter().rev().find(starting).copied();
+            let Some(newest) = newest else { return };
+            self.end_replica(newest);
+        }
+    }
+
+    /// Requests still wait: another start, where the policy says so.
+    pub(crate) fn start_for_waiting(&mut self, function: u32) {
+        loop {
+            if self.functions[function as usize].room.waiting() == 0 {
+                return;
+            }
+            let supply = self.supply(function);
+            let Some(provisioner) = &self.functions[function as usize].provisioner else { return };
+            if !provisioner.start_for_waiting(&supply) {
+                return;
+            }
+            self.start_replica(function);
+        }
+    }
+
+    /// A replica has no calls: it is kept for a while, if replicas are started per request.
+    #[inline]
+    pub(crate) fn replica_idle(&mut self, replica: u32) {
+        let host = &mut self.replicas[replica as usize];
+        let function = host.function;
+        let state = &mut self.functions[function as usize];
+        if state.provisioner.is_none() {
+            return;
+        }
+        let now = self.calendar.now();
+        host.idle_spells += 1;
+        let mut draws = self.keys.keep_alive.draws(host.serial, host.idle_spells);
+        let keep = now + state.keep_alive.keep_for(&mut draws);
+        let until = keep.min(host.lifetime_end.max(now));
+        self.keep_until(replica, until);
+    }
+
+    /// An idle replica is kept until this instant. A pending look at it that comes earlier is used again.
+    #[inline]
+    fn keep_until(&mut self, replica: u32, until: SimTime) {
+        let id = self.id_of(replica);
+        let host = &mut self.replicas[replica as usize];
+        host.keep_until = until;
+        if until <= self.calendar.now() {
+            return self.idle_over(id);
+        }
+        if until < host.wake {
+            host.wake = until;
+            self.calendar.schedule_at(until, Event::IdleOver(id));
+        }
+    }
+
+    pub(crate) fn idle_over(&mut self, id: ReplicaId) {
+        let now = self.calendar.now();
+        let Some(host) = self.there(id) else { return };
+        if host.wake < now {
+            return;
+        }
+        let (idle, keep_until, function) =
+            (host.hosted() == 0 && host.state == State::Ready, host.keep_until, host.function);
+        if host.wake == now {
+            self.replicas[id.index as usize].wake = SimTime::NEVER;
+        }
+        if !idle {
+            return;
+        }
+        if keep_until > now {
+            return self.keep_until(id.index, keep_until);
+        }
+        let at_least = self.scenario.functions[function as usize].replicas.min;
+        if self.functions[function as usize].replicas.len() as u32 > at_least {
+            self.end_replica(id.index);
+            // A place below the maximum is free: requests may be waiting for it.
+            self.start_for_waiting(function);
+        }
+    }
+
+    // ---- End ----
+
+    /// A replica is removed: it finishes its calls, but gets no more.
+    pub(crate) fn remove_replica(&mut self, replica: u32) {
+        if self.replicas[replica as usize].state != State::Ready {
+            return self.end_replica(replica);
+        }
+        self.leave_pool(replica);
+        self.replicas[replica as usize].state = State::Draining;
+        if self.replicas[replica as usize].hosted() == 0 {
+            return self.end_replica(replica);
+        }
+        let id = self.id_of(replica);
+        self.calendar.schedule_deadline(self.scenario.cluster.termination_grace, Event::GraceOver(id));
+    }
+
+    /// A ready replica can no longer be sent calls.
+    fn leave_pool(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &mut self.replicas[replica as usize];
+        let function = host.function as usize;
+        if let Some(handle) = host.handle.take() {
+            self.functions[function].pool.remove(handle);
+        }
+        if matches!(host.state, State::Ready | State::Lost) {
+            self.functions[function].ready -= 1;
+            self.recorder.functions[function].ready.add(now, -1);
+        }
+    }
+
+    pub(crate) fn grace_over(&mut self, id: ReplicaId) {
+        if self.there(id).is_some_and(|replica| replica.state == State::Draining) {
+            self.fail_calls(id.index);
+            if self.there(id).is_some() {
+                self.end_replica(id.index);
+            }
+        }
+    }
+
+    /// A replica is gone.
+    pub(crate) fn end_replica(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &self.replicas[replica as usize];
+        let (function, node, state) = (host.function as usize, host.node, host.state);
+        if state.is_starting() {
+            self.functions[function].starting -= 1;
+            self.recorder.functions[function].starting.add(now, -1);
+        }
+        self.clear_tasks(replica);
+        self.leave_pool(replica);
+        // No longer one that could be given up twice, whatever ends its calls now.
+        self.replicas[replica as usize].state = State::Lost;
+        self.fail_calls(replica);
+        let host = &mut self.replicas[replica as usize];
+        host.alive = false;
+        host.generation = host.generation.wrapping_add(1);
+        let life = (now - host.created).as_nanos();
+        let at = self.functions[function].replicas.iter().rposition(|index| *index == replica);
+        self.functions[function].replicas.remove(at.expect("a function knows its replicas"));
+        self.vacant_replicas.push(replica);
+        let meter = &mut self.recorder.functions[function];
+        meter.live.add(now, -1);
+        meter.totals().lives.0 += 1;
+        meter.totals().lives.1 += u128::from(life);
+        if node != NO_NODE {
+            let size = self.functions[function].size;
+            self.nodes[node as usize].dismiss(function, size);
+            self.place_pending();
+        }
+    }
+
+    // ---- Crashes ----
+
+    pub(crate) fn crash(&mut self, id: ReplicaId) {
+        if self.there(id).is_some_and(|replica| replica.state == State::Ready) {
+            self.fail_replica(id.index);
+        }
+    }
+
+    /// A ready replica's process dies, and with it its calls. It is started again after a growing delay.
+    pub(crate) fn fail_replica(&mut self, replica: u32) {
+        if self.replicas[replica as usize].state != State::Ready {
+            return;
+        }
+        self.leave_pool(replica);
+        let now = self.calendar.now();
+        let host = &mut self.replicas[replica as usize];
+        host.state = State::CrashBackOff;
+        let doublings = host.restarts.min(16);
+        host.restarts += 1;
+        let function = host.function as usize;
+        self.functions[function].starting += 1;
+        self.recorder.functions[function].starting.add(now, 1);
+        self.fail_calls(replica);
+        self.clear_tasks(replica);
+        let cluster = &self.scenario.cluster;
+        let delay = (cluster.crash_backoff * (1 << doublings)).min(cluster.crash_backoff_max);
+        let id = self.id_of(replica);
+        self.calendar.schedule_in(delay, Event::PhaseOver(id));
+    }
+
+    // ---- Machines ----
+
+    pub(crate) fn schedule_node_failures(&mut self, seed: Seed) {
+        for index in 0..self.nodes.len() {
+            let group = &self.scenario.nodes[self.nodes[index].group];
+            let first = self.nodes.iter().position(|node| node.group == self.nodes[index].group).unwrap_or(index);
+            let mut failures: Vec<(SimTime, Span)> = group
+                .failures
+                .iter()
+                .filter(|failure| failure.index as usize == index - first)
+                .map(|failure| (failure.at, failure.lasts))
+                .collect();
+            if let Some(random) = &group.random_failures {
+                let mut draws = machine_draws(seed, &self.nodes[index].name);
+                let mut at = SimTime::ZERO;
+                while at < SimTime::ZERO + self.scenario.duration {
+                    at += random.time_between.sample(&mut draws).max(Span::from_nanos(1));
+                    let lasts = random.repair.sample(&mut draws);
+                    failures.push((at, lasts));
+                    at += lasts;
+                }
+            }
+            for (at, lasts) in failures {
+                self.calendar.schedule_at(at, Event::NodeFails(index as u32));
+                self.calendar.schedule_at(at + lasts, Event::NodeReturns(index as u32));
+            }
+        }
+    }
+
+    fn replicas_on(&self, node: u32) -> Vec<u32> {
+        let on_it = |index: &u32| {
+            let replica = &self.replicas[*index as usize];
+            replica.alive && replica.node == node
+        };
+        (0..self.replicas.len() as u32).filter(on_it).collect()
+    }
+
+    /// A machine is lost. Nobody knows yet: its replicas stay in the endpoint lists, and calls to them go nowhere.
+    pub(crate) fn node_fails(&mut self, index: u32) {
+        let node = index as usize;
+        if !self.nodes[node].up {
+            return;
+        }
+        let now = self.calendar.now();
+        for replica in self.replicas_on(index) {
+            self.clear_tasks(replica);
+            match self.replicas[replica as usize].state {
+                State::Ready => {
+                    self.replicas[replica as usize].state = State::Lost;
+                    for id in self.calls.on_replica(replica) {
+                        self.strand(id);
+                    }
+                }
+                // What was starting or draining there never will be, or has been.
+                _ => self.end_replica(replica),
+            }
+        }
+        self.nodes[node].lose();
+        let meter = &mut self.recorder.nodes[node];
+        meter.settle(now);
+        meter.up = false;
+        meter.busy_cores = 0.0;
+        let loss = self.nodes[node].losses;
+        let detection = self.scenario.cluster.node_detection;
+        self.calendar.schedule_in(detection, Event::NodeLossSeen { node: index, loss });
+        let eviction = detection + self.scenario.cluster.eviction_delay;
+        self.calendar.schedule_in(eviction, Event::NodeEvicts { node: index, loss });
+        for function in 0..self.functions.len() as u32 {
+            self.refill(function);
+        }
+    }
+
+    /// A function may have lost replicas that were starting: others are started in their place.
+    fn refill(&mut self, function: u32) {
+        if self.functions[function as usize].provisioner.is_none() {
+            self.reconcile(function);
+        } else {
+            self.start_for_waiting(function);
+        }
+    }
+
+    pub(crate) fn node_loss_seen(&mut self, index: u32, loss: u32) {
+        if self.nodes[index as usize].up || self.nodes[index as usize].losses != loss {
+            return;
+        }
+        self.nodes[index as usize].seen_up = false;
+        for replica in self.replicas_on(index) {
+            self.leave_pool_when_lost(replica);
+            self.fail_calls(replica);
+        }
+    }
+
+    fn leave_pool_when_lost(&mut self, replica: u32) {
+        if self.replicas[replica as usize].handle.is_some() {
+            self.leave_pool(replica);
+        }
+    }
+
+    pub(crate) fn node_evicts(&mut self, index: u32, loss: u32) {
+        if self.nodes[index as usize].up || self.nodes[index as usize].losses != loss {
+            return;
+        }
+        for replica in self.replicas_on(index) {
+            let function = self.replicas[replica as usize].function;
+            self.end_replica(replica);
+            self.refill(function);
+        }
+    }
+
+    /// A machine comes back. Its replicas' processes are started again.
+    pub(crate) fn node_returns(&mut self, index: u32) {
+        let now = self.calendar.now();
+        let node = &mut self.nodes[index as usize];
+        if node.up {
+            return;
+        }
+        node.up = true;
+        node.seen_up = true;
+        node.last = now;
+        let reserved = node.reserved;
+        let meter = &mut self.recorder.nodes[index as usize];
+        meter.settle(now);
+        meter.up = true;
+        meter.busy_cores = reserved;
+        for replica in self.replicas_on(index) {
+            self.leave_pool_when_lost(replica);
+            self.fail_calls(replica);
+            let host = &mut self.replicas[replica as usize];
+            host.restarts += 1;
+            host.phase_start = now;
+            let function = host.function as usize;
+            self.functions[function].starting += 1;
+            self.recorder.functions[function].starting.add(now, 1);
+            self.prepare(replica);
+        }
+        self.place_pending();
+    }
+}

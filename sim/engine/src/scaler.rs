@@ -1,0 +1,74 @@
+//! Scaling: asks the policies on their own timers and does what they wish.
+
+use faas_lab_model::policies::Snapshot;
+
+use crate::event::Event;
+use crate::replica::State;
+use crate::world::World;
+
+impl World<'_> {
+    pub(crate) fn ask_scaler(&mut self, function: u32) {
+        let seen = self.snapshot(function);
+        let Some(scaler) = &mut self.functions[function as usize].scaler else { return };
+        let verdict = scaler.decide(&seen);
+        self.calendar.schedule_at(verdict.ask_again, Event::Scaler(function));
+        // A function at rest is woken by its calls, not by its scaler.
+        if let Some(replicas) = verdict.replicas
+            && self.functions[function as usize].desired > 0
+        {
+            self.set_desired(function, replicas);
+        }
+    }
+
+    pub(crate) fn ask_idler(&mut self, function: u32) {
+        let seen = self.snapshot(function);
+        let Some(idler) = &mut self.functions[function as usize].idler else { return };
+        let verdict = idler.decide(&seen);
+        self.calendar.schedule_at(verdict.ask_again, Event::Idler(function));
+        if let Some(replicas) = verdict.replicas {
+            self.set_desired(function, replicas);
+        }
+    }
+
+    fn snapshot(&self, function: u32) -> Snapshot {
+        let state = &self.functions[function as usize];
+        Snapshot {
+            at: self.calendar.now(),
+            desired: state.desired,
+            ready: state.ready,
+            in_flight: state.in_flight,
+            started_total: state.started_total,
+            completed_total: state.completed_total,
+            ok_total: state.ok_total,
+            cpu_seconds_total: state.cpu_burnt * 1e-9,
+            queue_depth: state.queue_depth,
+        }
+    }
+
+    /// So many replicas are wanted from now on: starts what is missing, removes what is too much.
+    pub(crate) fn set_desired(&mut self, function: u32, replicas: u32) {
+        let now = self.calendar.now();
+        self.functions[function as usize].desired = replicas;
+        self.recorder.functions[function as usize].desired.set(now, i64::from(replicas));
+        self.reconcile(function);
+    }
+
+    pub(crate) fn reconcile(&mut self, function: u32) {
+        loop {
+            let state = &self.functions[function as usize];
+            let counted = |index: &&u32| !matches!(self.replicas[**index as usize].state, State::Draining);
+            let there = state.replicas.iter().filter(counted).count() as u32;
+            if there < state.desired {
+                self.start_replica(function);
+            } else if there > state.desired {
+                // Those that do not serve yet go first, then the newest: the order in which Kubernetes chooses.
+                let newest_first = || state.replicas.iter().rev().filter(counted);
+                let starting = newest_first().find(|index| self.replicas[**index as usize].state.is_starting());
+                let Some(victim) = starting.or_else(|| newest_first().next()).copied() else { return };
+                self.remove_replica(victim);
+            } else {
+                return;
+            }
+        }
+    }
+}

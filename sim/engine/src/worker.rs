@@ -1,0 +1,588 @@
+//! The workers: a watchdog in front of a function's process, on a machine whose cores are shared.
+//!
+//! What a client sees at the watchdog's timeouts, by mode:
+//!
+//! | | classic | http | serializing | streaming |
+//! |---|---|---|---|---|
+//! | exec timeout | killed, 408 | 504, the function works on | killed, 500 | killed, a cut 200 |
+//! | write timeout | connection closed at the end of the call: 502 from the gateway | same | same | cut at the last block sent |
+//! | max_inflight | 429 at once | same | same | same |
+
+use faas_lab_model::metrics::result::OutcomeKind;
+use faas_lab_model::metrics::{Ending, Hop};
+use faas_lab_model::rng::Uniforms;
+use faas_lab_model::scenario::WatchdogMode;
+use faas_lab_model::time::{SimTime, Span};
+
+use crate::call::{CallId, Stage};
+use crate::event::Event;
+use crate::replica::{NO_NODE, State, Task};
+use crate::stream;
+use crate::world::World;
+
+const TOO_MANY: Ending = Ending::new(OutcomeKind::Refused, Some(Hop::Replica), Some(429));
+const REPLICA_GONE: Ending = Ending::new(OutcomeKind::Failed, Some(Hop::Replica), Some(502));
+
+impl World<'_> {
+    /// A replica gets a call.
+    #[inline]
+    pub(crate) fn deliver(&mut self, id: CallId, replica: u32) {
+        let now = self.calendar.now();
+        let call = &mut self.calls[id];
+        call.replica = replica;
+        call.accepted = now;
+        let function = call.function as usize;
+        let settings = &self.scenario.functions[function];
+        let host = &mut self.replicas[replica as usize];
+        if host.state == State::Lost {
+            // Packets go nowhere until the endpoints are corrected.
+            call.stage = Stage::Lost;
+            return;
+        }
+        if settings.watchdog.max_inflight.is_some_and(|limit| host.in_flight >= limit) {
+            return self.refuse(id, TOO_MANY);
+        }
+        let upload = self.sources[call.workload as usize].upload;
+        if settings.watchdog.read_timeout.is_some_and(|limit| upload > limit) {
+            return self.refuse(id, Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogRead), Some(500)));
+        }
+        let state = &self.functions[function];
+        let full = state.slots.is_some_and(|slots| host.running >= slots);
+        let ready = host.state == State::Ready;
+        if full && ready && state.backlog.is_some_and(|places| host.backlog.len() as u32 >= places) {
+            return self.refuse(id, TOO_MANY);
+        }
+        if host.hosted() == 0 {
+            self.recorder.functions[function].busy.add(now, 1);
+        }
+        host.in_flight += 1;
+        call.counted = true;
+        if let Some(handle) = host.handle {
+            self.functions[function].pool.begin(handle);
+        }
+        if let Some(limit) = settings.watchdog.exec_timeout {
+            self.calendar.schedule_deadline(limit, Event::ExecTimeout(id));
+        }
+        if !ready || full {
+            call.stage = if ready { Stage::Backlog } else { Stage::Bound };
+            host.backlog.push_back(id);
+        } else {
+            self.start_service(id, replica);
+        }
+        self.check_memory(replica);
+    }
+
+    /// Whether a replica's calls take it past its memory limit; then it is killed.
+    fn check_memory(&mut self, replica: u32) {
+        let host = &self.replicas[replica as usize];
+        let settings = &self.scenario.functions[host.function as usize];
+        if let Some(limit) = settings.memory_limit
+            && settings.memory.0 + settings.memory_per_call.0 * u64::from(host.hosted()) > limit.0
+        {
+            self.fail_replica(replica);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn start_service(&mut self, id: CallId, replica: u32) {
+        let host = &mut self.replicas[replica as usize];
+        host.running += 1;
+        let node = host.node;
+        let call = &mut self.calls[id];
+        call.started = self.calendar.now();
+        let settings = &self.scenario.functions[call.function as usize];
+        let class = self.functions[call.function as usize].class;
+        let work = match &settings.cold_demand {
+            Some(law) if call.cold => law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt)),
+            _ => call.demand,
+        };
+        let overhead = match settings.watchdog.overhead.is_zero() {
+            true => Span::ZERO,
+            false => settings.watchdog.overhead.sample(&mut self.keys.watchdog.draws(call.request, call.attempt)),
+        };
+        let work = work + overhead;
+        if node == NO_NODE {
+            call.work = work.as_nanos() as f64;
+            call.cpu = call.work;
+            call.stage = Stage::Working;
+            if settings.stream.is_none() {
+                // Without contention the end is known already.
+                call.stage = Stage::Sleeping;
+                let wait = call.wait;
+                return self.calendar.schedule_in(work + wait, Event::Served(id));
+            }
+            return self.calendar.schedule_in(work, Event::Served(id));
+        }
+        call.work = work.as_nanos() as f64 * self.nodes[node as usize].slowdown(class);
+        if work.is_zero() {
+            return self.cpu_work_over(id);
+        }
+        call.stage = Stage::Working;
+        let work = call.work;
+        self.begin_task(replica, Task::Call(id), work, class);
+    }
+
+    /// The event that a call's service was waiting for.
+    #[inline]
+    pub(crate) fn phase_of_service_over(&mut self, id: CallId) {
+        match self.calls.get(id).map(|call| call.stage) {
+            Some(Stage::Working) => self.cpu_work_over(id),
+            Some(Stage::Sleeping) => self.served(id),
+            Some(Stage::Streaming) => self.stream_over(id),
+            _ => {}
+        }
+    }
+
+    /// CPU work comes first; then sleeps, or a stream.
+    fn cpu_work_over(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        if self.scenario.functions[call.function as usize].stream.is_some() {
+            return self.stream_begins(id);
+        }
+        if call.wait.is_zero() {
+            return self.served(id);
+        }
+        call.stage = Stage::Sleeping;
+        let wait = call.wait;
+        self.calendar.schedule_in(wait, Event::Served(id));
+    }
+
+    /// The function has done its work: its watchdog answers.
+    #[inline]
+    fn served(&mut self, id: CallId) {
+        let now = self.calendar.now();
+        let call = &self.calls[id];
+        let settings = &self.scenario.functions[call.function as usize];
+        let failed = settings.error_rate > 0.0
+            && self.keys.errors.draws(call.request, call.attempt).uniform() < settings.error_rate;
+        let late = settings.watchdog.write_timeout.is_some_and(|limit| now - call.accepted > limit);
+        let ending = match (late, failed) {
+            // The watchdog's connection breaks without an answer, which the gateway reports as 502.
+            (true, _) => Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogWrite), Some(502)),
+            (false, true) => Ending::new(OutcomeKind::Failed, Some(Hop::Replica), Some(500)),
+            (false, false) => Ending::OK,
+        };
+        let bytes = if late { 0 } else { settings.response.0 };
+        // A call whose watchdog has answered already (504) is over for everyone but the CPU.
+        let answers = call.counted;
+        self.end_service(id);
+        if answers {
+            self.gateway_replies(id, ending, bytes);
+        } else {
+            self.release(id);
+        }
+    }
+
+    pub(crate) fn exec_times_out(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(id) else { return };
+        let at_work =
+            matches!(call.stage, Stage::Bound | Stage::Backlog | Stage::Working | Stage::Sleeping | Stage::Streaming);
+        if !at_work || !call.counted {
+            return;
+        }
+        let timed_out = |status| Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogExec), Some(status));
+        let streaming = call.stage == Stage::Streaming;
+        match self.scenario.functions[call.function as usize].watchdog.mode {
+            _ if streaming => self.stream_cut(id),
+            WatchdogMode::Http | WatchdogMode::None => {
+                self.connection_lost(id);
+                self.gateway_replies(id, timed_out(504), 0);
+            }
+            WatchdogMode::Classic => {
+                self.stop_service(id);
+                self.gateway_replies(id, timed_out(408), 0);
+            }
+            WatchdogMode::Serializing => {
+                self.stop_service(id);
+                self.gateway_replies(id, timed_out(500), 0);
+            }
+            // Killed before it wrote anything: an empty 200.
+            WatchdogMode::Streaming => {
+                self.stop_service(id);
+                let ending = Ending::new(OutcomeKind::Truncated, Some(Hop::WatchdogExec), Some(200));
+                self.gateway_replies(id, ending, 0);
+            }
+        }
+    }
+
+    /// The proxied connection of a call is gone; the work is not. Only an HTTP watchdog stops counting it then: the others
+    /// count processes.
+    pub(crate) fn connection_lost(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        let mode = self.scenario.functions[call.function as usize].watchdog.mode;
+        if call.counted && matches!(mode, WatchdogMode::Http | WatchdogMode::None) {
+            self.uncount(id);
+        }
+    }
+
+    /// The watchdog no longer counts the call as in flight, and an even dispatcher no longer sees it there.
+    #[inline]
+    fn uncount(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        if !std::mem::take(&mut call.counted) {
+            return;
+        }
+        let host = &mut self.replicas[call.replica as usize];
+        host.in_flight -= 1;
+        let state = &mut self.functions[call.function as usize];
+        if let Some(handle) = host.handle
+            && !state.slots_matter()
+        {
+            state.pool.end(handle);
+        }
+    }
+
+    /// The work on a call ends before it is done: killed, or its output has nowhere to go.
+    pub(crate) fn stop_service(&mut self, id: CallId) {
+        match self.calls[id].stage {
+            Stage::Bound | Stage::Backlog => self.leave_backlog(id),
+            Stage::Working => {
+                let (replica, work) = (self.calls[id].replica, self.calls[id].work);
+                if self.replicas[replica as usize].node != NO_NODE {
+                    let left = self.abort_task(replica, id);
+                    self.calls[id].cpu = (work - left).max(0.0);
+                }
+                self.end_service(id);
+            }
+            _ => self.end_service(id),
+        }
+    }
+
+    /// A call leaves the queue of its replica before its service has begun.
+    pub(crate) fn leave_backlog(&mut self, id: CallId) {
+        let replica = self.calls[id].replica;
+        self.replicas[replica as usize].backlog.retain(|waiting| *waiting != id);
+        self.leave_replica(id);
+    }
+
+    /// The service of a call ends, done or not: its slot is free.
+    #[inline]
+    fn end_service(&mut self, id: CallId) {
+        let now = self.calendar.now();
+        let call = &mut self.calls[id];
+        call.served = now;
+        let on_time = !call.gateway_done;
+        let (replica, function) = (call.replica, call.function as usize);
+        let length = (now - call.started).as_nanos();
+        if self.replicas[replica as usize].node != NO_NODE && call.cpu == 0.0 {
+            call.cpu = call.work;
+        }
+        let cpu = call.cpu;
+        let totals = self.recorder.functions[function].totals();
+        totals.cpu += cpu;
+        totals.wasted_cpu += if on_time { 0.0 } else { cpu };
+        totals.calls.0 += 1;
+        totals.calls.1 += u128::from(length.div_ceil(1_000_000) * 1_000_000);
+        self.replicas[replica as usize].running -= 1;
+        self.leave_replica(id);
+    }
+
+    /// A call is no longer on its replica: what waits for the slot takes it, or the replica may be idle.
+    #[inline]
+    fn leave_replica(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        call.stage = Stage::Over;
+        let (replica, function) = (call.replica, call.function);
+        self.uncount(id);
+        let now = self.calendar.now();
+        let host = &mut self.replicas[replica as usize];
+        let state = &mut self.functions[function as usize];
+        if let Some(handle) = host.handle
+            && state.slots_matter()
+        {
+            state.pool.end(handle);
+        }
+        let hosted = host.hosted();
+        if hosted == 0 {
+            self.recorder.functions[function as usize].busy.add(now, -1);
+        }
+        if host.state == State::Draining {
+            if hosted == 0 {
+                self.end_replica(replica);
+            }
+            return;
+        }
+        if host.state != State::Ready {
+            return;
+        }
+        self.serve_backlog(replica);
+        self.call_up(function);
+        if self.replicas[replica as usize].hosted() == 0 {
+            self.replica_idle(replica);
+        }
+    }
+
+    /// Calls that wait on a replica take its free workers.
+    #[inline]
+    pub(crate) fn serve_backlog(&mut self, replica: u32) {
+        loop {
+            let host = &mut self.replicas[replica as usize];
+            let slots = self.functions[host.function as usize].slots;
+            if slots.is_some_and(|slots| host.running >= slots) {
+                return;
+            }
+            let Some(next) = host.backlog.pop_front() else { return };
+            self.start_service(next, replica);
+        }
+    }
+
+    /// All calls of a replica fail: it has crashed, or was killed.
+    pub(crate) fn fail_calls(&mut self, replica: u32) {
+        for id in self.calls.on_replica(replica) {
+            match self.calls[id].stage {
+                Stage::Bound | Stage::Backlog | Stage::Working | Stage::Sleeping | Stage::Streaming => {
+                    let began = self.calls[id].stage == Stage::Streaming && self.streamed(id) > 0;
+                    let bytes = if began { self.streamed(id) } else { 0 };
+                    let counted = self.calls[id].counted;
+                    self.stop_service(id);
+                    if counted {
+                        let cut = Ending::new(OutcomeKind::Truncated, Some(Hop::Replica), Some(200));
+                        self.gateway_replies(id, if began { cut } else { REPLICA_GONE }, bytes);
+                    } else {
+                        self.release(id);
+                    }
+                }
+                Stage::Lost => self.refuse(id, REPLICA_GONE),
+                _ => {}
+            }
+        }
+    }
+
+    /// The machine under a call is gone: no work, no answer, until somebody notices.
+    pub(crate) fn strand(&mut self, id: CallId) {
+        let call = &self.calls[id];
+        if !matches!(call.stage, Stage::Bound | Stage::Backlog | Stage::Working | Stage::Sleeping | Stage::Streaming) {
+            return;
+        }
+        let gateway_done = call.gateway_done;
+        self.stop_service(id);
+        if gateway_done {
+            self.release(id);
+        } else {
+            self.calls[id].stage = Stage::Lost;
+        }
+    }
+
+    // ---- Streams ----
+
+    fn stream_begins(&mut self, id: CallId) {
+        let now = self.calendar.now();
+        let call = &mut self.calls[id];
+        call.stage = Stage::Streaming;
+        // From here on `work` is done; `wait` holds when the stream began, as a span since the start of the run.
+        call.wait = now.since(SimTime::ZERO);
+        let settings = &self.scenario.functions[call.function as usize];
+        let Some(body) = &settings.stream else { return };
+        let end = now + stream::length(body);
+        // A write deadline breaks the connection; that is noticed when the next block is to be sent.
+        let noticed = match settings.watchdog.write_timeout {
+            Some(limit) if call.accepted + limit < end => {
+                let until_deadline = (call.accepted + limit).since(now);
+                now + stream::next_send(body, until_deadline)
+            }
+            _ => end,
+        };
+        let received = call.received;
+        self.calendar.schedule_at(noticed.min(end), Event::Served(id));
+        if let Some(limit) = self.scenario.gateway.write_timeout
+            && received + limit < end
+            && received + limit >= now
+        {
+            self.calendar.schedule_at(received + limit, Event::GatewayWriteTimeout(id));
+        }
+    }
+
+    /// Body bytes of a stream that have reached the client's side by now.
+    pub(crate) fn streamed(&self, id: CallId) -> u64 {
+        let call = &self.calls[id];
+        let settings = &self.scenario.functions[call.function as usize];
+        let Some(body) = &settings.stream else { return 0 };
+        let began = SimTime::ZERO + call.wait;
+        let now = self.calendar.now();
+        let until = settings.watchdog.write_timeout.map_or(now, |limit| now.min(call.accepted + limit));
+        stream::on_wire(body, until.since(began))
+    }
+
+    /// A stream has come to its end, or to a broken connection.
+    fn stream_over(&mut self, id: CallId) {
+        let call = &self.calls[id];
+        let settings = &self.scenario.functions[call.function as usize];
+        let Some(body) = &settings.stream else { return };
+        let now = self.calendar.now();
+        if settings.watchdog.write_timeout.is_some_and(|limit| now > call.accepted + limit) {
+            return self.stream_cut(id);
+        }
+        let size = stream::size(body);
+        let counted = call.counted;
+        self.end_service(id);
+        if counted {
+            self.gateway_replies(id, Ending::OK, size);
+        } else {
+            self.release(id);
+        }
+    }
+
+    /// A stream is cut by the watchdog: by its write deadline, or by killing the process.
+    ///
+    /// After the write deadline only whole blocks have gone out. A process that is killed before it leaves a well-formed
+    /// response with all that it had written.
+    fn stream_cut(&mut self, id: CallId) {
+        let call = &self.calls[id];
+        let settings = &self.scenario.functions[call.function as usize];
+        let Some(body) = &settings.stream else { return };
+        let now = self.calendar.now();
+        let began = SimTime::ZERO + call.wait;
+        let deadline = settings.watchdog.write_timeout.map_or(SimTime::NEVER, |limit| call.accepted + limit);
+        let (bytes, hop) = if now >= deadline {
+            (stream::on_wire(body, deadline.since(began)), Hop::WatchdogWrite)
+        } else {
+            (stream::written(body, now.since(began)), Hop::WatchdogExec)
+        };
+        let counted = call.counted;
+        self.stop_service(id);
+        if counted {
+            self.gateway_replies(id, Ending::new(OutcomeKind::Truncated, Some(hop), Some(200)), bytes);
+        } else {
+            self.release(id);
+        }
+    }
+
+    // ---- CPU ----
+
+    /// A replica begins a CPU task.
+    pub(crate) fn begin_task(&mut self, replica: u32, task: Task, work_nanos: f64, class: usize) {
+        let node = self.replicas[replica as usize].node as usize;
+        self.advance_node(node);
+        self.tasks_born += 1;
+        let sequence = self.tasks_born;
+        let cpu = &mut self.replicas[replica as usize].cpu;
+        if cpu.tasks == 0 {
+            self.nodes[node].active.push(replica);
+        }
+        cpu.class = class;
+        cpu.begin(task, work_nanos, sequence);
+        self.share_cores(node);
+    }
+
+    /// A call's CPU task is killed. Returns the work that was left, in nanoseconds.
+    fn abort_task(&mut self, replica: u32, id: CallId) -> f64 {
+        let node = self.replicas[replica as usize].node as usize;
+        self.advance_node(node);
+        let cpu = &mut self.replicas[replica as usize].cpu;
+        let left = cpu.left(Task::Call(id));
+        cpu.abort();
+        if cpu.tasks == 0 {
+            self.deactivate(node, replica);
+        }
+        self.share_cores(node);
+        left
+    }
+
+    /// A replica's CPU tasks are all gone at once.
+    pub(crate) fn clear_tasks(&mut self, replica: u32) {
+        let node = self.replicas[replica as usize].node;
+        if node != NO_NODE && self.replicas[replica as usize].cpu.tasks > 0 {
+            self.advance_node(node as usize);
+            self.replicas[replica as usize].cpu.tasks = 0;
+            self.deactivate(node as usize, replica);
+            self.share_cores(node as usize);
+        }
+    }
+
+    fn deactivate(&mut self, node: usize, replica: u32) {
+        let active = &mut self.nodes[node].active;
+        if let Some(at) = active.iter().position(|index| *index == replica) {
+            active.remove(at);
+        }
+    }
+
+    fn advance_node(&mut self, node: usize) {
+        let now = self.calendar.now();
+        let functions = &mut self.functions;
+        self.nodes[node].advance(now, &mut self.replicas, |function, nanos| {
+            functions[function as usize].cpu_burnt += nanos;
+        });
+    }
+
+    /// Shares a machine's cores out again and makes sure that somebody looks when the next task ends.
+    fn share_cores(&mut self, node: usize) {
+        let now = self.calendar.now();
+        self.nodes[node].share_out(&mut self.replicas, &self.cpu_limits);
+        let meter = &mut self.recorder.nodes[node];
+        meter.settle(now);
+        meter.busy_cores = self.nodes[node].busy + self.nodes[node].reserved;
+        self.watch_node(node);
+    }
+
+    fn watch_node(&mut self, node: usize) {
+        let now = self.calendar.now();
+        let mut next = f64::INFINITY;
+        for i in 0..self.nodes[node].active.len() {
+            let replica = self.nodes[node].active[i];
+            if let Some((_, left)) = self.first_task(replica) {
+                next = next.min(left / self.replicas[replica as usize].cpu.rate);
+            }
+        }
+        if next.is_finite() {
+            // Rounded up, so that the task is done when somebody looks.
+            let at = now + Span::from_nanos(next.max(0.0).ceil() as u64);
+            if at < self.nodes[node].wake {
+                self.nodes[node].wake = at;
+                self.calendar.schedule_at(at, Event::NodeWakes(node as u32));
+            }
+        }
+    }
+
+    /// The first task of a replica that still exists; marks of those that were killed are dropped on the way.
+    fn first_task(&mut self, replica: u32) -> Option<(Task, f64)> {
+        loop {
+            let host = &mut self.replicas[replica as usize];
+            let (task, left) = host.cpu.first()?;
+            let there = match task {
+                Task::Boot => host.state == State::Booting,
+                Task::Call(id) => {
+                    self.calls.get(id).is_some_and(|call| call.stage == Stage::Working && call.replica == replica)
+                }
+            };
+            if there {
+                return Some((task, left));
+            }
+            host.cpu.take_first(false);
+        }
+    }
+
+    pub(crate) fn node_wakes(&mut self, index: u32) {
+        let node = index as usize;
+        let now = self.calendar.now();
+        if self.nodes[node].wake != now {
+            return;
+        }
+        self.nodes[node].wake = SimTime::NEVER;
+        self.advance_node(node);
+        // A task is done when less than a nanosecond of it is left: nothing finer can be scheduled.
+        let mut done = Vec::new();
+        for i in 0..self.nodes[node].active.len() {
+            let replica = self.nodes[node].active[i];
+            while let Some((task, left)) = self.first_task(replica) {
+                if left >= 1.0 {
+                    break;
+                }
+                self.replicas[replica as usize].cpu.take_first(true);
+                done.push((replica, task));
+                if let Task::Call(id) = task {
+                    // Out of `Working`, so that nobody finds it there again.
+                    self.calls[id].stage = Stage::Sleeping;
+                }
+            }
+        }
+        let replicas = &self.replicas;
+        self.nodes[node].active.retain(|replica| replicas[*replica as usize].cpu.tasks > 0);
+        self.share_cores(node);
+        for (replica, task) in done {
+            match task {
+                Task::Call(id) => self.cpu_work_over(id),
+                Task::Boot => self.booted(replica),
+            }
+        }
+    }
+}
