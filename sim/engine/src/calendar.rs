@@ -169,7 +169,7 @@ mod tests {
         let mut left = Vec::new();
         for id in 0..20_000u32 {
             let bits = draws.bits();
-            let at = if bits % 3 == 0 {
+            let at = if bits.is_multiple_of(3) {
                 let delay = Span::from_nanos((bits >> 8) % 12 * 10);
                 calendar.schedule_deadline(delay, Event::Arrival(id));
                 calendar.now() + delay

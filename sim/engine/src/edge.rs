@@ -87,8 +87,8 @@ impl World<'_> {
         let function = self.scenario.workloads[workload as usize].function;
         let source = &mut self.sources[workload as usize];
         let mut call = Call::new(self.requests_born, workload, function as u32, origin, now);
-        call.demand = source.demand.next();
-        call.wait = source.wait.next();
+        call.demand = source.demand.draw();
+        call.wait = source.wait.draw();
         self.requests_born += 1;
         self.in_system += 1;
         self.recorder.arrive(now, function);

@@ -33,7 +33,7 @@ impl Drawn {
 
     /// The next value.
     #[inline]
-    pub fn next(&mut self) -> Span {
+    pub fn draw(&mut self) -> Span {
         if self.next == BLOCK {
             self.refill();
         }
@@ -64,7 +64,7 @@ enum Process {
     /// Independent gaps.
     Gaps(Drawn),
     /// A Poisson process with a varying rate, by inverting its cumulative rate.
-    Modulated { units: Drawn, rate: RateFunction },
+    Modulated { units: Drawn, rate: Box<RateFunction> },
     /// So many at once on a grid.
     Batches { size: u32, sent: u32, period: Span },
     /// Minutes of a week.
@@ -82,7 +82,7 @@ impl ArrivalSchedule {
         let gaps = |law| Process::Gaps(Drawn::new(law, seed, &stream_name));
         let modulated = |rate| Process::Modulated {
             units: Drawn::new(Distribution::Exponential { mean: 1.0 }, seed, &stream_name),
-            rate,
+            rate: Box::new(rate),
         };
         let process = match arrivals {
             Arrivals::Constant(rate) if rate.0 > 0.0 => gaps(Distribution::Constant(1.0 / rate.0)),
@@ -91,7 +91,7 @@ impl ArrivalSchedule {
             Arrivals::Renewal(law) => gaps(law.clone()),
             Arrivals::Mmpp(states) => modulated(RateFunction::Mmpp {
                 states: states.clone(),
-                stays: seed.stream(&format!("workload/{name}/states")),
+                stays: Box::new(seed.stream(&format!("workload/{name}/states"))),
                 state: 0,
                 ends: SimTime::ZERO,
                 started: false,
@@ -112,7 +112,7 @@ impl Iterator for ArrivalSchedule {
     #[inline]
     fn next(&mut self) -> Option<SimTime> {
         let at = match &mut self.process {
-            Process::Gaps(gaps) => self.last + gaps.next(),
+            Process::Gaps(gaps) => self.last + gaps.draw(),
             other => other.next_after(self.last, self.until)?,
         };
         self.last = at;
@@ -123,8 +123,8 @@ impl Iterator for ArrivalSchedule {
 impl Process {
     fn next_after(&mut self, last: SimTime, until: SimTime) -> Option<SimTime> {
         match self {
-            Process::Gaps(gaps) => Some(last + gaps.next()),
-            Process::Modulated { units, rate } => rate.advance(last, units.next().as_secs_f64(), until),
+            Process::Gaps(gaps) => Some(last + gaps.draw()),
+            Process::Modulated { units, rate } => rate.advance(last, units.draw().as_secs_f64(), until),
             Process::Batches { size, sent, period } => {
                 if *sent < *size {
                     *sent += 1;
@@ -172,7 +172,7 @@ impl Cron {
 #[derive(Clone, Debug)]
 enum RateFunction {
     Shape { points: Vec<ShapePoint>, segment: usize },
-    Mmpp { states: Vec<MmppState>, stays: Stream, state: usize, ends: SimTime, started: bool },
+    Mmpp { states: Vec<MmppState>, stays: Box<Stream>, state: usize, ends: SimTime, started: bool },
 }
 
 impl RateFunction {
