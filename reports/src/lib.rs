@@ -1,1 +1,26 @@
-//! Reports.
+//! Reports: what a run found, as one self-contained HTML page, as tables for spreadsheets and as a few lines on a
+//! terminal. They read nothing but a [`RunResult`](faas_lab_model::metrics::result::RunResult).
+
+mod charts;
+pub mod csv;
+pub mod format;
+pub mod html;
+mod responses;
+#[doc(hidden)]
+pub mod sample;
+pub mod text;
+mod words;
+
+/// Why a report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A histogram in the result is damaged.
+    #[error("a histogram of response times cannot be read: {reason}")]
+    Histogram {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A table could not be written.
+    #[error("a table could not be written")]
+    Table(#[from] ::csv::Error),
+}

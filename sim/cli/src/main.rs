@@ -1,1 +1,50 @@
-fn main() {}
+//! The command line of faas-lab: reads arguments, hands them to one file per subcommand, and turns what comes back into
+//! an exit code: 0 done, 1 ran but missed a stated expectation, 2 could not run, 3 ran but the measurement is invalid.
+
+mod args;
+mod check;
+mod completions;
+mod failure;
+mod init;
+mod interrupt;
+mod list;
+mod man;
+mod output;
+mod pending;
+mod progress;
+mod report;
+mod requests;
+mod schema;
+mod simulate;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use failure::{Failure, Outcome};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            terminal::complain(&failure.to_string());
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<Outcome, Failure> {
+    match arguments.command {
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Profiles => list::profiles(),
+        Command::Policies => list::policies(),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
+    }
+}

@@ -1,1 +1,13 @@
-//! Being written.
+//! Many runs of one scenario: replications until they are enough, the end of the warm-up, and theory beside simulation.
+//!
+//! Parallelism lives here and only here: across runs, never inside one. Results do not depend on the number of threads.
+
+mod check;
+mod replicate;
+mod simulate;
+mod warmup;
+
+pub use check::{KnownQueue, Likeness, Prediction, check, recognise, too_far};
+pub use replicate::{Ended, Plan, Precision, Progress, Replicated, RequestSink, replicate};
+pub use simulate::{Simulated, Simulation, simulate};
+pub use warmup::{Truncated, find_warm_up};

@@ -14,3 +14,6 @@ pub mod units;
 pub mod metrics;
 pub mod policies;
 pub mod scenario;
+
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;

@@ -1,11 +1,14 @@
 //! What is measured, and the file it ends in.
 
+pub mod assemble;
+pub mod cost;
 pub mod gauge;
 pub mod histogram;
 pub mod record;
 pub mod recorder;
 pub mod result;
 
+pub use assemble::assemble;
 pub use gauge::Gauge;
 pub use histogram::TimeHistogram;
 pub use record::{Ending, FunctionRecord, Hop, NodeRecord, PhaseRecord, RunRecord, SeriesRecord, Usage};

@@ -234,6 +234,21 @@ pub enum OutcomeKind {
     Unfinished,
 }
 
+impl OutcomeKind {
+    /// The name that files use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OutcomeKind::Ok => "ok",
+            OutcomeKind::Truncated => "truncated",
+            OutcomeKind::TimedOut => "timed-out",
+            OutcomeKind::Refused => "refused",
+            OutcomeKind::Unavailable => "unavailable",
+            OutcomeKind::Failed => "failed",
+            OutcomeKind::Unfinished => "unfinished",
+        }
+    }
+}
+
 /// Response times of one kind of request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

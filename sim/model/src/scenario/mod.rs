@@ -2,6 +2,28 @@
 //!
 //! How it is written, read and checked is in `file.rs` and its neighbours; nothing here parses.
 
+mod error;
+mod file;
+mod forms;
+mod function;
+mod library;
+mod load;
+mod nearest;
+mod node;
+mod overrides;
+mod platform;
+mod policies;
+mod read;
+mod trace;
+mod tree;
+mod validate;
+mod warnings;
+mod workload;
+
+pub use error::{Place, Problem, ScenarioErrors, Source};
+pub use library::{BuiltIn, Folder, Loader, Need, Recorded};
+pub use load::{policies, profiles, schema, template};
+
 use crate::distributions::Distribution;
 use crate::metrics::result::{Provenance, ScenarioRecord, Warning};
 use crate::policies::scaling::Idler;
@@ -45,12 +67,23 @@ pub struct Scenario {
     pub objectives: Vec<Objective>,
     /// What things cost.
     pub prices: Prices,
+    /// Named sets of overrides, for comparisons.
+    pub variants: Vec<Variant>,
     /// The file with its profiles, as the result carries them.
     pub record: ScenarioRecord,
     /// Where each parameter comes from.
     pub provenance: Vec<Provenance>,
     /// Legal but surprising settings.
     pub warnings: Vec<Warning>,
+}
+
+/// A named set of overrides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Its name.
+    pub name: String,
+    /// Each `KEY=VALUE`, as [`Scenario::load`] takes them.
+    pub overrides: Vec<String>,
 }
 
 /// What is left out of statistics at the start of a run.

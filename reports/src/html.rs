@@ -1,0 +1,557 @@
+//! One run on one page: the answer first, then what it rests on. The page needs nothing but itself.
+
+use faas_lab_model::metrics::result::{self, FunctionResult, METRICS, OutcomeKind, RunResult};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::ReportError;
+use crate::charts::percentiles::Curve;
+use crate::charts::{self, Chart, Drawing, Hover, Ink, Table};
+use crate::format;
+use crate::responses::Responses;
+use crate::words::{self, Verdict};
+
+const STYLE: &str = include_str!("../templates/report.css");
+const SCRIPT: &str = include_str!("../templates/report.js");
+
+/// Functions that get a colour of their own where all are compared.
+const COMPARED: usize = Ink::SERIES.len();
+
+/// The report of one run as a self-contained HTML page.
+///
+/// Fails only if a histogram in the result is damaged.
+pub fn render(result: &RunResult) -> Result<String, ReportError> {
+    let responses = result.functions.iter().map(Responses::of).collect::<Result<Vec<_>, _>>()?;
+    let functions: Vec<(&FunctionResult, &Responses)> = result.functions.iter().zip(&responses).collect();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="generator" content={ (result.tool.name) " " (result.tool.version) };
+                // An empty icon, so that no browser asks for one.
+                link rel="icon" href="data:,";
+                title { (result.name) " · " (words::source_words(result.source)) " · faas-lab" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (opening(result))
+                main {
+                    section #answer aria-label="Answer" { (answer(result)) (warnings(result)) }
+                    section #time aria-labelledby="time-head" { (over_time(result)) }
+                    @if functions.len() > 1 {
+                        section #compared aria-labelledby="compared-head" { (compared(result, &functions)) }
+                    }
+                    @for (index, (function, responses)) in functions.iter().enumerate() {
+                        section id={ "function-" (index) } aria-labelledby={ "function-" (index) "-head" } {
+                            (of_function(result, index, function, responses))
+                        }
+                    }
+                    section #cost aria-labelledby="cost-head" { (cost_and_energy(result)) }
+                    @if !result.checks.is_empty() {
+                        section #theory aria-labelledby="theory-head" { (theory(result)) }
+                    }
+                    section #figures aria-labelledby="figures-head" { (all_figures(result)) }
+                    section #provenance aria-labelledby="provenance-head" { (provenance(result)) }
+                    section #again aria-labelledby="again-head" { (again(result)) }
+                }
+                footer {
+                    "Written by " (result.tool.name) " " (result.tool.version) ", schema " (result.schema_version)
+                    ". All figures come from the run's result.json."
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn opening(result: &RunResult) -> Markup {
+    let runs = result.replications.len() as u64;
+    html! {
+        header {
+            h1 { (result.name) }
+            p .quiet {
+                (words::capitalized(words::source_words(result.source)))
+                @if runs > 0 { " · " (words::plural(runs, "replication")) }
+                " · " (words::window_words(result)) " · seed " (result.seed)
+                @if result.partial { " · " strong { "ended early" } }
+            }
+            @if !result.about.trim().is_empty() { p .about { (result.about.trim()) } }
+            nav aria-label="Sections" {
+                ul {
+                    li { a href="#time" { "Over time" } }
+                    @if result.functions.len() > 1 { li { a href="#compared" { "Functions compared" } } }
+                    @for (index, function) in result.functions.iter().enumerate() {
+                        li { a href={ "#function-" (index) } { (function.name) } }
+                    }
+                    li { a href="#cost" { "Cost and energy" } }
+                    @if !result.checks.is_empty() { li { a href="#theory" { "Theory" } } }
+                    li { a href="#figures" { "All figures" } }
+                    li { a href="#provenance" { "Provenance" } }
+                    li { a href="#again" { "Run it again" } }
+                }
+            }
+        }
+    }
+}
+
+fn answer(result: &RunResult) -> Markup {
+    let (verdict, text) = words::answer(result);
+    let class = match verdict {
+        Verdict::Met => "answer met",
+        Verdict::Missed => "answer missed",
+        Verdict::Unsure => "answer unsure",
+        Verdict::Open => "answer",
+    };
+    html! {
+        p class=(class) { (text) }
+        (key_figures(result))
+        @if result.objectives.len() > 1 { (objectives(result)) }
+    }
+}
+
+/// The few figures that one would say aloud, those that the run has.
+fn key_figures(result: &RunResult) -> Markup {
+    let of = |key: &str| result.summary.get(key).filter(|estimate| estimate.mean.is_finite());
+    let (requests, answered) = (words::requests(result), words::answered(result));
+    let described = match requests {
+        0 => String::new(),
+        _ if answered == requests => "of all requests".to_owned(),
+        _ => format!("of the {} answered in full", format::share(answered as f64 / requests as f64)),
+    };
+    let figures = [
+        (result::SUCCESS_SHARE, "answered in full", format!("of {}", words::plural(requests, "request"))),
+        (result::RESPONSE_P50, "median response time", described.clone()),
+        (result::RESPONSE_P95, "p95 response time", described.clone()),
+        (result::RESPONSE_P99, "p99 response time", described),
+        (result::COLD_SHARE, "met a cold start", "of the requests served".to_owned()),
+        (result::TIMED_OUT_SHARE, "timed out", "at any hop, of all requests".to_owned()),
+        (result::REPLICAS_MEAN, "replicas", replicas_note(result)),
+        (result::GOODPUT, "goodput", "answered in full per second".to_owned()),
+        (result::ENERGY, "energy", "of all nodes, per replication".to_owned()),
+        (result::COST_PER_MILLION, "cost per million", "requests answered in full".to_owned()),
+    ];
+    let several = result.functions.len() > 1;
+    html! {
+        dl .figures {
+            @for (key, label, note) in figures {
+                @if let Some(estimate) = of(key) {
+                    @let text = format::estimate_in(estimate, words::unit_of(key), &result.cost.currency);
+                    div {
+                        dt { (label) }
+                        dd .value { (figure(&text)) }
+                        dd .note { (note) }
+                    }
+                }
+            }
+        }
+        @if !result.summary.is_empty() {
+            p .quiet {
+                @if result.replications.len() > 1 {
+                    "Means of " (words::plural(result.replications.len() as u64, "replication")) " with their 95 % intervals"
+                } @else {
+                    "From a single replication, intervals where it yields them"
+                }
+                @if several { "; over all functions." } @else { "." }
+            }
+        }
+    }
+}
+
+fn replicas_note(result: &RunResult) -> String {
+    match words::metric_text(&result.summary, result::REPLICAS_BUSY_MEAN, "") {
+        Some(busy) => format!("on average, {busy} busy"),
+        None => "on average".to_owned(),
+    }
+}
+
+/// The interval smaller than its mean.
+fn figure(text: &str) -> Markup {
+    match text.split_once(" ± ") {
+        Some((mean, rest)) => html! { (mean) small { " ± " (rest) } },
+        None => html! { (text) },
+    }
+}
+
+fn objectives(result: &RunResult) -> Markup {
+    html! {
+        div .scroll tabindex="0" role="region" aria-label="Objectives" {
+            table {
+                caption { "Objectives" }
+                thead { tr { th scope="col" { "objective" } th .n scope="col" { "found" } th scope="col" { "verdict" } } }
+                tbody {
+                    @for objective in &result.objectives {
+                        @let (class, verdict) = match (&objective.found, objective.met, objective.certain) {
+                            (None, ..) => ("judged unsure", "no value to judge"),
+                            (Some(_), true, true) => ("judged met", "met"),
+                            (Some(_), true, false) => ("judged unsure", "met, within the interval"),
+                            (Some(_), false, true) => ("judged missed", "missed"),
+                            (Some(_), false, false) => ("judged unsure", "missed, within the interval"),
+                        };
+                        tr {
+                            th scope="row" { code { (objective.text) } }
+                            td .n {
+                                @if let Some(found) = &objective.found {
+                                    (format::estimate_in(found, words::unit_of(&objective.metric), &result.cost.currency))
+                                } @else { (format::NONE) }
+                            }
+                            td class=(class) { (verdict) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn warnings(result: &RunResult) -> Markup {
+    html! {
+        @if !result.warnings.is_empty() {
+            aside .warnings aria-label="Warnings" {
+                h2 { (words::capitalized(&words::plural(result.warnings.len() as u64, "warning"))) }
+                ul {
+                    @for warning in &result.warnings { li { (warning.text) " " code { (warning.code) } } }
+                }
+            }
+        }
+    }
+}
+
+fn over_time(result: &RunResult) -> Markup {
+    html! {
+        h2 #time-head { "Over time" }
+        @match charts::timeline::of(result, None) {
+            Some(found) => (chart(&found)),
+            None => p .quiet { "The result has no series over time." },
+        }
+        @if let Some(found) = charts::nodes::of(result) { (chart(&found)) }
+    }
+}
+
+fn compared(result: &RunResult, functions: &[(&FunctionResult, &Responses)]) -> Markup {
+    let curves: Vec<Curve<'_>> = functions
+        .iter()
+        .filter(|(_, responses)| !responses.answered.is_empty())
+        .zip(Ink::SERIES)
+        .map(|((function, responses), ink)| Curve { name: function.name.clone(), ink, times: &responses.answered })
+        .collect();
+    html! {
+        h2 #compared-head { "Functions compared" }
+        @if let Some(found) = charts::percentiles::of_functions(&curves, &words::limits(result, None)) { (chart(&found)) }
+        @if functions.len() > COMPARED {
+            p .quiet { "The chart shows the first " (COMPARED) " of " (functions.len()) " functions; the others follow below." }
+        }
+    }
+}
+
+fn of_function(result: &RunResult, index: usize, function: &FunctionResult, responses: &Responses) -> Markup {
+    let requests: u64 = function.outcomes.iter().map(|outcome| outcome.count).sum();
+    let limits = words::limits(result, Some(&function.name));
+    html! {
+        h2 id={ "function-" (index) "-head" } { (function.name) }
+        @if requests == 0 {
+            p { "No request to " (function.name) " in the measured window." }
+        } @else if responses.answered.is_empty() {
+            p { "Not one of " (words::plural(requests, "request")) " was answered in full, so there are no response times to show." }
+        }
+        @if let Some(found) = charts::percentiles::of_function(responses, &limits) { (chart(&found)) }
+        @if !limits.is_empty() {
+            p .quiet {
+                "Timeouts in force: "
+                @for (index, limit) in limits.iter().enumerate() {
+                    @if index > 0 { "; " }
+                    (limit.name.replacen(" timeout: ", " (", 1)) ")"
+                }
+                "."
+            }
+        }
+        @if let Some(found) = charts::cdf::of_function(responses) { (chart(&found)) }
+        @if let Some(found) = charts::parts::of_function(&function.parts) { (chart(&found)) }
+        @match charts::outcomes::of_function(&function.outcomes) {
+            Some(found) => (chart(&found)),
+            None if requests > 0 => p { "All " (words::plural(requests, "request")) " were answered in full; no hop gave up on any." },
+            None => {},
+        }
+        @match charts::cold_phases::of_function(&function.cold_phases) {
+            Some(found) => (chart(&found)),
+            None => p .quiet { "No replica had to start in the measured window, or its phases are not known." },
+        }
+        @if result.functions.len() > 1 {
+            @if let Some(found) = charts::timeline::of(result, Some(&function.name)) { (chart(&found)) }
+        }
+    }
+}
+
+/// A chart with what it says and the numbers behind it.
+fn chart(chart: &Chart) -> Markup {
+    let open = chart.table.head.iter().any(|head| head == "hop");
+    html! {
+        figure {
+            h3 { (chart.title) }
+            figcaption { (chart.caption) }
+            (svg(&chart.wide, "wide", &chart.label))
+            (svg(&chart.narrow, "narrow", &chart.label))
+            @if open {
+                (table(&chart.table))
+            } @else {
+                details { summary { "The numbers" } (table(&chart.table)) }
+            }
+        }
+    }
+}
+
+fn svg(drawing: &Drawing, class: &str, label: &str) -> Markup {
+    let view = format!("0 0 {} {}", drawing.width, drawing.height);
+    let (axis, from, to) = match drawing.hover {
+        Hover::Shapes => (None, 0.0, 0.0),
+        Hover::Across(from, to) => (Some("across"), from, to),
+        Hover::Up(from, to) => (Some("up"), from, to),
+    };
+    let share = |value: f64| axis.map(|_| format!("{value:.4}"));
+    html! {
+        svg class=(class) viewBox=(view) role="img" aria-label=(label) data-axis=[axis] data-from=[share(from)] data-to=[share(to)] {
+            (PreEscaped(&drawing.body))
+        }
+    }
+}
+
+fn table(table: &Table) -> Markup {
+    html! {
+        div .scroll tabindex="0" role="region" aria-label=(table.caption) {
+            table {
+                caption { (table.caption) }
+                thead { tr { @for (index, head) in table.head.iter().enumerate() { th .n[index > 0] scope="col" { (head) } } } }
+                tbody {
+                    @for row in &table.rows {
+                        tr data-at=[row.at.map(|at| format!("{at:.4}"))] {
+                            @for (index, cell) in row.cells.iter().enumerate() {
+                                @if index == 0 { th scope="row" { (cell) } } @else { td .n { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn cost_and_energy(result: &RunResult) -> Markup {
+    let currency = &result.cost.currency;
+    html! {
+        h2 #cost-head { "Cost and energy" }
+        @if result.cost.items.is_empty() {
+            p .quiet { "Nothing in this scenario has a price." }
+        } @else {
+            div .scroll tabindex="0" role="region" aria-label="Cost" {
+                table {
+                    caption { "Cost of the measured window, per replication" }
+                    thead { tr { th scope="col" { "item" } th scope="col" { "basis" } th .n scope="col" { "amount" } } }
+                    tbody {
+                        @for item in &result.cost.items {
+                            tr {
+                                th scope="row" { (item.name) }
+                                td { (item.basis) }
+                                td .n { (format::estimate_in(&item.amount, "currency", currency)) }
+                            }
+                        }
+                    }
+                    @if let Some(total) = &result.cost.total {
+                        tfoot { tr { th scope="row" colspan="2" { "total" } td .n { (format::estimate_in(total, "currency", currency)) } } }
+                    }
+                }
+            }
+        }
+        @if result.nodes.is_empty() {
+            p .quiet { "The result knows nothing of single machines." }
+        } @else {
+            div .scroll tabindex="0" role="region" aria-label="Nodes" {
+                table {
+                    caption { "Machines in the measured window, per replication" }
+                    thead {
+                        tr {
+                            th scope="col" { "node" }
+                            th .n scope="col" { "cores" }
+                            th .n scope="col" { "busy" }
+                            th .n scope="col" { "power" }
+                            th .n scope="col" { "energy" }
+                        }
+                    }
+                    tbody {
+                        @for node in &result.nodes {
+                            tr {
+                                th scope="row" { (node.name) }
+                                td .n { (node.cores) }
+                                td .n { (format::estimate(&node.utilization, "share")) }
+                                td .n { (format::estimate(&node.watts, "W")) }
+                                td .n { (format::estimate(&node.energy_joules, "J")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn theory(result: &RunResult) -> Markup {
+    let far = result.checks.iter().filter(|check| check.z.abs() > 3.0).count();
+    html! {
+        h2 #theory-head { "Beside theory" }
+        p {
+            @if far == 0 {
+                "Every figure lies within three standard errors of what theory says."
+            } @else {
+                (far) " of " (words::plural(result.checks.len() as u64, "figure"))
+                " lie more than three standard errors from what theory says, which chance alone does once in 370."
+            }
+        }
+        div .scroll tabindex="0" role="region" aria-label="Theory checks" {
+            table {
+                caption { "z is the difference in standard errors" }
+                thead {
+                    tr {
+                        th scope="col" { "queue" }
+                        th scope="col" { "quantity" }
+                        th .n scope="col" { "theory" }
+                        th .n scope="col" { "simulated" }
+                        th .n scope="col" { "z" }
+                        th scope="col" { "formula" }
+                    }
+                }
+                tbody {
+                    @for check in &result.checks {
+                        tr {
+                            th scope="row" { (check.model) }
+                            td { (check.quantity) }
+                            td .n { (format::quantity(check.theory, &check.unit)) }
+                            td .n { (format::estimate(&check.simulated, &check.unit)) }
+                            td .n { (format::significant(check.z, 2)) }
+                            td { (check.source) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every metric that the run has, with what it means.
+fn all_figures(result: &RunResult) -> Markup {
+    let several = result.functions.len() > 1;
+    let has = |key: &str| {
+        result.summary.contains_key(key) || result.functions.iter().any(|function| function.summary.contains_key(key))
+    };
+    let cell = |summary, key: &str| {
+        words::metric_text(summary, key, &result.cost.currency).unwrap_or_else(|| format::NONE.to_owned())
+    };
+    html! {
+        h2 #figures-head { "All figures" }
+        @if !METRICS.iter().any(|metric| has(metric.key)) {
+            p .quiet { "The result has no summary." }
+        } @else {
+            div .scroll tabindex="0" role="region" aria-label="All figures" {
+                table {
+                    caption { "Means over replications with 95 % intervals" }
+                    thead {
+                        tr {
+                            th scope="col" { "figure" }
+                            th .n scope="col" { @if several { "all functions" } @else { "value" } }
+                            @if several { @for function in &result.functions { th .n scope="col" { (function.name) } } }
+                        }
+                    }
+                    tbody {
+                        @for metric in METRICS.iter().filter(|metric| has(metric.key)) {
+                            tr {
+                                th scope="row" { (words::metric_words(metric.key)) small { (metric.about) } }
+                                td .n { (cell(&result.summary, metric.key)) }
+                                @if several {
+                                    @for function in &result.functions { td .n { (cell(&function.summary, metric.key)) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn provenance(result: &RunResult) -> Markup {
+    html! {
+        h2 #provenance-head { "Where the parameters come from" }
+        @if result.provenance.is_empty() {
+            p .quiet { "The result names no parameters." }
+        } @else {
+            @let weak = result.provenance.iter().filter(|known| is_weak(known.basis)).count();
+            p {
+                @if weak == 0 {
+                    "No parameter is assumed or taken over from elsewhere."
+                } @else {
+                    (words::plural(weak as u64, "parameter")) " of " (result.provenance.len())
+                    @if weak == 1 { " is" } @else { " are" } " assumed or transferred from another machine; what depends on them is no better than they are."
+                }
+            }
+            div .scroll tabindex="0" role="region" aria-label="Provenance" {
+                table {
+                    caption { "Parameters with their sources" }
+                    thead {
+                        tr { th scope="col" { "parameter" } th scope="col" { "value" } th scope="col" { "basis" } th scope="col" { "source" } }
+                    }
+                    tbody {
+                        @for known in &result.provenance {
+                            tr {
+                                th scope="row" { code { (known.parameter) } }
+                                td { (known.value) }
+                                td class={ "basis " (words::basis_words(known.basis)) } { (words::basis_words(known.basis)) }
+                                td { @if known.source.is_empty() { (format::NONE) } @else { (known.source) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_weak(basis: result::Basis) -> bool {
+    matches!(basis, result::Basis::Assumed | result::Basis::Transferred)
+}
+
+fn again(result: &RunResult) -> Markup {
+    let window = &result.window;
+    let seeds: Vec<String> = result.replications.iter().map(|replication| replication.seed.to_string()).collect();
+    let unfinished: u64 = result
+        .functions
+        .iter()
+        .flat_map(|function| &function.outcomes)
+        .filter(|outcome| outcome.outcome == OutcomeKind::Unfinished)
+        .map(|outcome| outcome.count)
+        .sum();
+    html! {
+        h2 #again-head { "Run it again" }
+        pre .command tabindex="0" { code { (result.command) } }
+        p {
+            "Statistics cover the requests that arrived in " (words::window_words(result)) ". Requests in flight were followed for up to "
+            (format::time(window.drain_seconds)) " after that"
+            @if unfinished > 0 { "; " (words::plural(unfinished, "request")) " had not ended by then" }
+            "."
+        }
+        @if !seeds.is_empty() { p .quiet { "Seeds of the replications: " (seeds.join(", ")) "." } }
+        @if !result.scenario.overrides.is_empty() {
+            p { "Changed on the command line: " @for change in &result.scenario.overrides { code { (change) } " " } }
+        }
+        @if !result.scenario.toml.is_empty() {
+            details {
+                summary { "The scenario, " (result.scenario.path) }
+                pre tabindex="0" { code { (result.scenario.toml) } }
+            }
+        }
+        @for (name, text) in &result.scenario.profiles {
+            details { summary { "Profile " (name) } pre tabindex="0" { code { (text) } } }
+        }
+        @if !result.scenario.traces.is_empty() {
+            p { "Traces:" @for (path, digest) in &result.scenario.traces { " " (path) " (" code { (digest) } ")" } }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What can be written on the command line. Help texts are the doc comments.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What happens to requests when a serverless cluster scales: simulated, and held against theory.
+///
+/// Exit codes: 0 done; 1 ran, but missed a stated objective or theory; 2 could not run; 3 ran, but was ended early.
+#[derive(Debug, Parser)]
+#[command(name = "faas-lab", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Play a scenario, print a summary, and write result.json, timeline.csv and report.html
+    Simulate(SimulateArguments),
+    /// Read scenario files and say what is wrong with them
+    Check(CheckArguments),
+    /// Write a commented scenario to start from
+    Init(InitArguments),
+    /// List the machines and platforms that a scenario can name
+    Profiles,
+    /// List the policies that a scenario can name
+    Policies,
+    /// Print the JSON Schema of scenarios or results
+    Schema(SchemaArguments),
+    /// Render the HTML report of a result again
+    Report(ReportArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write all of them into a folder
+    Man(ManArguments),
+}
+
+/// Play a scenario, print a summary, and write result.json, timeline.csv and report.html
+///
+/// Replications run in parallel; their number of threads changes no number. Ctrl-C ends the run with what is done so
+/// far, marked as partial; a second Ctrl-C ends it at once.
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArguments {
+    /// The scenario file
+    pub(crate) scenario: PathBuf,
+
+    /// Seed of the first replication, instead of the scenario's
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+
+    /// Independent replications, instead of the scenario's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) replications: Option<u32>,
+
+    /// Add replications until the 95 % intervals of the mean and p95 response time are this narrow
+    #[arg(long, value_name = "PERCENT", value_parser = relative)]
+    pub(crate) precision: Option<f64>,
+
+    /// Give up on --precision after so many replications
+    #[arg(long, value_name = "N", default_value_t = 500, requires = "precision",
+          value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) max_replications: u32,
+
+    /// Compare with queueing theory, if the scenario is a queue with a known solution
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Override a value of the scenario, such as gateway.upstream_timeout=5s; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<String>,
+
+    /// Folder for the results, replaced as a whole [default: faas-lab-results/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Replications that run at once [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Also write requests.csv: each request of the first replication
+    #[arg(long)]
+    pub(crate) requests: bool,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArguments {
+    /// The scenario files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InitArguments {
+    /// Where to write it; - for standard output
+    #[arg(default_value = "scenario.toml")]
+    pub(crate) file: PathBuf,
+
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SchemaArguments {
+    /// Of what
+    #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
+    pub(crate) of: SchemaOf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Scenario files
+    Scenario,
+    /// result.json
+    Result,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// A result.json, or the folder it is in
+    pub(crate) result: PathBuf,
+
+    /// Where to write the page; - for standard output [default: report.html beside the result]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ManArguments {
+    /// Folder for one page per command
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `2%` or `0.02`, between 0 and 1.
+fn relative(text: &str) -> Result<f64, String> {
+    let (digits, unit) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits.trim_end(), 100.0));
+    let value = digits.parse::<f64>().map_err(|_| "write a percentage, such as 2%".to_owned())? / unit;
+    if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must lie between 0% and 100%".to_owned()) }
+}
+
+/// Something before and after an equals sign.
+fn assignment(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err("write key=value, such as gateway.upstream_timeout=5s".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_precision_is_a_share() {
+        assert_eq!(relative("2%"), Ok(0.02));
+        assert_eq!(relative("0.5 %"), Ok(0.005));
+        assert_eq!(relative("0.02"), Ok(0.02));
+        for wrong in ["0%", "100%", "-1%", "two", "NaN"] {
+            assert!(relative(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `faas-lab check`: everything that is wrong with some scenario files.
+
+use faas_lab_experiments::recognise;
+
+use crate::args::CheckArguments;
+use crate::failure::{Failure, Outcome};
+use crate::{pending, terminal};
+
+pub(crate) fn run(arguments: &CheckArguments) -> Result<Outcome, Failure> {
+    let mut wrong = 0;
+    for file in &arguments.files {
+        let name = file.display();
+        match pending::load(file, &[]) {
+            Ok(scenario) => {
+                let mut text = format!("{name}: in order\n");
+                for warning in &scenario.warnings {
+                    text.push_str(&format!("  warning: {}\n", warning.text));
+                }
+                if let Ok(queue) = recognise(&scenario) {
+                    text.push_str(&format!("  this is {}: `simulate --check` holds it against theory\n", queue.model));
+                }
+                terminal::print(&text)?;
+            }
+            Err(failure) => {
+                wrong += 1;
+                terminal::complain(&failure.to_string());
+            }
+        }
+    }
+    match wrong {
+        0 => Ok(Outcome::Done),
+        _ => Err(Failure::new(format!("{wrong} of {} files cannot be run", arguments.files.len()))),
+    }
+}

@@ -1,0 +1,24 @@
+//! Ctrl-C: the first asks a run to end with what it has, the second ends the program.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::terminal;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// The exit code that shells expect of a program ended by Ctrl-C: 128 + SIGINT.
+const KILLED: i32 = 130;
+
+/// A flag that Ctrl-C (or SIGTERM, where `ctrlc` sees it) sets from now on.
+pub(crate) fn flag() -> &'static AtomicBool {
+    let heard = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(KILLED);
+        }
+        terminal::complain("\nEnding with what is done so far; Ctrl-C again ends at once.");
+    });
+    if let Err(error) = heard {
+        terminal::complain(&format!("Ctrl-C will end this at once, without a result: {error}"));
+    }
+    &STOP
+}

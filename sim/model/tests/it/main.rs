@@ -1,0 +1,3 @@
+//! Tests of the model's public face.
+
+mod scenario_files;

@@ -1,0 +1,50 @@
+//! Every scenario that is shipped can be read, and says what it should.
+
+use std::path::{Path, PathBuf};
+
+use faas_lab_model::scenario::{self, BuiltIn, Recorded, Scenario};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let files =
+        std::fs::read_dir(folder()).expect("the folder of scenarios").filter_map(|entry| Some(entry.ok()?.path()));
+    let mut scenarios: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|ending| ending == "toml")).collect();
+    scenarios.sort();
+    scenarios
+}
+
+#[test]
+fn every_shipped_scenario_reads_and_says_what_it_shows() {
+    for path in shipped() {
+        let scenario = Scenario::load(&path, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(scenario.about.len() > 40, "{} opens without a comment", path.display());
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(text.starts_with("#:schema ./scenario.schema.json\n"), "{} names no schema", path.display());
+        println!("{}: {:#?}", path.display(), scenario.warnings);
+    }
+}
+
+#[test]
+fn the_template_is_a_valid_scenario() {
+    let scenario =
+        Scenario::parse("new.toml", scenario::template(), &[], &BuiltIn).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(scenario.variants.len(), 2);
+    assert_eq!(scenario.warnings, []);
+}
+
+#[test]
+fn a_result_can_be_run_again_from_itself() {
+    let overrides = ["replications=2".to_owned(), "edge.client_timeout=5s".to_owned()];
+    for path in shipped() {
+        let first = Scenario::load(&path, &overrides).unwrap_or_else(|errors| panic!("{errors}"));
+        let loader = Recorded { record: &first.record, folder: folder() };
+        let again = Scenario::parse(&first.record.path, &first.record.toml, &[], &loader)
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let same = Scenario { record: first.record.clone(), ..again };
+        assert_eq!(same, first, "{}", path.display());
+    }
+}
