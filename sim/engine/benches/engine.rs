@@ -1,7 +1,8 @@
 //! How fast the engine is, and how much memory it takes: simulated invocations per second of CPU time.
 //!
 //! `cargo bench -p faas-lab-sim` prints the table of the README. Each case runs five times; the median counts. CPU time and
-//! peak memory come from the kernel's own accounting (Linux); elsewhere wall time stands in for CPU time.
+//! peak memory come from the kernel's own accounting (Linux); elsewhere wall time stands in for CPU time. A word after
+//! `--` picks the cases whose names contain it: `cargo bench -p faas-lab-sim -- 0.9/s`.
 
 #[path = "../tests/it/support.rs"]
 mod support;
@@ -32,6 +33,9 @@ fn main() {
 }
 
 fn measure(case: &str, scenario: &Scenario) {
+    if std::env::args().skip(1).any(|argument| !argument.starts_with("--") && !case.contains(&argument)) {
+        return;
+    }
     let mut speeds = Vec::new();
     let mut invocations = 0.0;
     for _ in 0..REPEATS {
