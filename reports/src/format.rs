@@ -46,8 +46,9 @@ pub fn share(share: f64) -> String {
         s if s == 0.0 => "0 %".to_owned(),
         s if s == 1.0 => "100 %".to_owned(),
         s if s.abs() < 1e-6 => "< 0.0001 %".to_owned(),
-        // Near one, the digits that matter are those of what is missing.
-        s if s > 0.9 && s < 1.0 => format!("{} %", decimals(percent, decimals_for(100.0 - percent, 2).clamp(1, 5))),
+        s if s > 1.0 - 1e-6 && s < 1.0 => "> 99.9999 %".to_owned(),
+        // Near one, the digit that matters is the first of what is missing.
+        s if s > 0.9 && s < 1.0 => format!("{} %", decimals(percent, decimals_for(100.0 - percent, 1).max(1))),
         _ => format!("{} %", significant(percent, if percent.abs() < 1.0 { 2 } else { 3 })),
     }
 }
@@ -262,7 +263,8 @@ mod tests {
             (0.973, "97.3 %"),
             (0.9731, "97.3 %"),
             (0.999_96, "99.996 %"),
-            (0.999_999_99, "99.99999 %"),
+            (0.9923, "99.2 %"),
+            (0.999_999_99, "> 99.9999 %"),
             (1e-9, "< 0.0001 %"),
         ] {
             assert_eq!(share(value), text, "{value}");

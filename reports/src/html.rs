@@ -105,7 +105,7 @@ fn answer(result: &RunResult) -> Markup {
         Verdict::Open => "answer",
     };
     html! {
-        p class=(class) { (text) }
+        p class=(class) { (words::tied(&text)) }
         (key_figures(result))
         @if result.objectives.len() > 1 { (objectives(result)) }
     }
@@ -141,7 +141,7 @@ fn key_figures(result: &RunResult) -> Markup {
                     div {
                         dt { (label) }
                         dd .value { (figure(&text)) }
-                        dd .note { (note) }
+                        dd .note { (words::tied(&note)) }
                     }
                 }
             }
@@ -289,7 +289,7 @@ fn chart(chart: &Chart) -> Markup {
     html! {
         figure {
             h3 { (chart.title) }
-            figcaption { (chart.caption) }
+            figcaption { (words::tied(&chart.caption)) }
             (svg(&chart.wide, "wide", &chart.label))
             (svg(&chart.narrow, "narrow", &chart.label))
             @if open {
@@ -317,16 +317,19 @@ fn svg(drawing: &Drawing, class: &str, label: &str) -> Markup {
 }
 
 fn table(table: &Table) -> Markup {
+    let is_number = |cell: &str| cell.starts_with(|first: char| first.is_ascii_digit() || "−–<".contains(first));
+    let numbers: Vec<bool> =
+        (0..table.head.len()).map(|column| table.rows.iter().all(|row| is_number(&row.cells[column]))).collect();
     html! {
         div .scroll tabindex="0" role="region" aria-label=(table.caption) {
             table {
                 caption { (table.caption) }
-                thead { tr { @for (index, head) in table.head.iter().enumerate() { th .n[index > 0] scope="col" { (head) } } } }
+                thead { tr { @for (head, number) in table.head.iter().zip(&numbers) { th .n[*number] scope="col" { (head) } } } }
                 tbody {
                     @for row in &table.rows {
                         tr data-at=[row.at.map(|at| format!("{at:.4}"))] {
-                            @for (index, cell) in row.cells.iter().enumerate() {
-                                @if index == 0 { th scope="row" { (cell) } } @else { td .n { (cell) } }
+                            @for (index, (cell, number)) in row.cells.iter().zip(&numbers).enumerate() {
+                                @if index == 0 { th .n[*number] scope="row" { (cell) } } @else { td .n[*number] { (cell) } }
                             }
                         }
                     }

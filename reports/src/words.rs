@@ -204,6 +204,21 @@ pub(crate) fn limits(result: &RunResult, function: Option<&str>) -> Vec<Limit> {
     by_length.into_iter().map(limit).collect()
 }
 
+/// Ties numbers to their units with spaces that do not break.
+pub(crate) fn tied(text: &str) -> String {
+    const UNITS: [&str; 15] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "J", "kJ", "kWh", "W", "/s", "/h", "±"];
+    let mut words = text.split(' ').peekable();
+    let mut out = String::with_capacity(text.len() + 16);
+    while let Some(word) = words.next() {
+        out.push_str(word);
+        let Some(next) = words.peek() else { break };
+        let unit = next.trim_end_matches(['.', ',', ';', ':', ')']);
+        let number = word.ends_with(|last: char| last.is_ascii_digit());
+        out.push(if word == "±" || (number && UNITS.contains(&unit)) { '\u{a0}' } else { ' ' });
+    }
+    out
+}
+
 /// The window that statistics cover, in words.
 pub(crate) fn window_words(result: &RunResult) -> String {
     let window = &result.window;

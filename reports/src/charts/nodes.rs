@@ -12,8 +12,8 @@ pub(crate) fn of(result: &RunResult) -> Option<Chart> {
         result,
         None,
         &[
-            ("busy share of all cores", &[("node cpu", "cores busy", Ink::Blue)]),
-            ("power of all nodes, W", &[("power", "power", Ink::Orange)]),
+            ("busy share of all cores", &[("node cpu", "cores", Ink::Blue)]),
+            ("power of all nodes, W", &[("power", "power", Ink::Text)]),
         ],
     );
     if panels.is_empty() {

@@ -62,7 +62,7 @@ pub(crate) fn panels<'r>(
 
 /// Draws the panels.
 pub(crate) fn paint(layout: Layout, panels: &[PanelOf<'_>], frame: &Frame<'_>) -> Drawing {
-    let (title, plot, gap) = (24.0, layout.pick(118.0, 104.0), 14.0);
+    let (title, plot, gap) = (32.0, layout.pick(118.0, 104.0), 16.0);
     let rug = if frame.cold_starts.is_empty() { 0.0 } else { 26.0 };
     let height = (title + plot + gap) * panels.len() as f64 + rug + 34.0;
     let (left, right_margin) = (58.0, layout.pick(118.0, 82.0));
@@ -87,7 +87,7 @@ pub(crate) fn paint(layout: Layout, panels: &[PanelOf<'_>], frame: &Frame<'_>) -
             let words = |value: f64| if share { format::share(value) } else { format::significant(value, 4) };
             panel.x_grid(&ticks);
             panel.y_axis(&values.map(|value| (value, words(value))).collect::<Vec<_>>());
-            sheet.bold(panel_of.name, (4.0, top + 17.0), Stand::On);
+            sheet.bold(panel_of.name, (4.0, top + 18.0), Stand::On);
             if index == 0 && panel.at(frame.warm_up_seconds, 0.0).0 - left > 62.0 {
                 sheet.text("warm-up", (left + 5.0, area.top + 11.0), Ink::Muted, Stand::Right);
             }
