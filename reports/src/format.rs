@@ -43,8 +43,8 @@ pub fn share(share: f64) -> String {
     }
     let percent = share * 100.0;
     match share {
-        s if s == 0.0 => "0 %".to_owned(),
-        s if s == 1.0 => "100 %".to_owned(),
+        0.0 => "0 %".to_owned(),
+        1.0 => "100 %".to_owned(),
         s if s.abs() < 1e-6 => "< 0.0001 %".to_owned(),
         s if s > 1.0 - 1e-6 && s < 1.0 => "> 99.9999 %".to_owned(),
         // Near one, the digit that matters is the first of what is missing.

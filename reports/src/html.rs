@@ -151,7 +151,8 @@ fn key_figures(result: &RunResult) -> Markup {
                 @if result.replications.len() > 1 {
                     "Means of " (words::plural(result.replications.len() as u64, "replication")) " with their 95 % intervals"
                 } @else {
-                    "From a single replication, intervals where it yields them"
+                    "From a single replication"
+                    @if result.summary.values().all(|estimate| estimate.half_width.is_none()) { ", which yields no intervals" }
                 }
                 @if several { "; over all functions." } @else { "." }
             }
@@ -261,7 +262,7 @@ fn of_function(result: &RunResult, index: usize, function: &FunctionResult, resp
                 "Timeouts in force: "
                 @for (index, limit) in limits.iter().enumerate() {
                     @if index > 0 { "; " }
-                    (limit.name.replacen(" timeout: ", " (", 1)) ")"
+                    (words::tied(&limit.name.replacen(" timeout: ", " (", 1))) ")"
                 }
                 "."
             }
@@ -288,8 +289,10 @@ fn chart(chart: &Chart) -> Markup {
     let open = chart.table.head.iter().any(|head| head == "hop");
     html! {
         figure {
-            h3 { (chart.title) }
-            figcaption { (words::tied(&chart.caption)) }
+            figcaption {
+                h3 { (chart.title) }
+                p { (words::tied(&chart.caption)) }
+            }
             (svg(&chart.wide, "wide", &chart.label))
             (svg(&chart.narrow, "narrow", &chart.label))
             @if open {
@@ -354,7 +357,7 @@ fn cost_and_energy(result: &RunResult) -> Markup {
                         @for item in &result.cost.items {
                             tr {
                                 th scope="row" { (item.name) }
-                                td { (item.basis) }
+                                td .words { (item.basis) }
                                 td .n { (format::estimate_in(&item.amount, "currency", currency)) }
                             }
                         }
@@ -430,7 +433,7 @@ fn theory(result: &RunResult) -> Markup {
                             td .n { (format::quantity(check.theory, &check.unit)) }
                             td .n { (format::estimate(&check.simulated, &check.unit)) }
                             td .n { (format::significant(check.z, 2)) }
-                            td { (check.source) }
+                            td .words { (check.source) }
                         }
                     }
                 }
@@ -507,7 +510,7 @@ fn provenance(result: &RunResult) -> Markup {
                                 th scope="row" { code { (known.parameter) } }
                                 td { (known.value) }
                                 td class={ "basis " (words::basis_words(known.basis)) } { (words::basis_words(known.basis)) }
-                                td { @if known.source.is_empty() { (format::NONE) } @else { (known.source) } }
+                                td .words { @if known.source.is_empty() { (format::NONE) } @else { (known.source) } }
                             }
                         }
                     }
@@ -535,7 +538,7 @@ fn again(result: &RunResult) -> Markup {
         h2 #again-head { "Run it again" }
         pre .command tabindex="0" { code { (result.command) } }
         p {
-            "Statistics cover the requests that arrived in " (words::window_words(result)) ". Requests in flight were followed for up to "
+            "Statistics cover " (words::window_words(result)) ". Requests in flight were followed for up to "
             (format::time(window.drain_seconds)) " after that"
             @if unfinished > 0 { "; " (words::plural(unfinished, "request")) " had not ended by then" }
             "."

@@ -132,16 +132,17 @@ pub(crate) fn answered(result: &RunResult) -> u64 {
 /// Without an objective: how many, how fast.
 fn description(result: &RunResult) -> String {
     let share = match result.summary.get(result::SUCCESS_SHARE) {
-        Some(share) => format::estimate(share, "share"),
-        None => format::share(answered(result) as f64 / requests(result) as f64),
+        _ if answered(result) == requests(result) => "all".to_owned(),
+        Some(share) => format!("{} of the", format::estimate(share, "share")),
+        None => format!("{} of the", format::share(answered(result) as f64 / requests(result) as f64)),
     };
     let of = |key| metric_text(&result.summary, key, "");
     match (of(result::RESPONSE_P50), of(result::RESPONSE_P95)) {
         (Some(median), Some(p95)) => {
-            format!("{share} of the requests are answered in full, half of them within {median} and 95 % within {p95}.")
+            format!("{share} requests are answered in full, half of them within {median} and 95 % within {p95}.")
         }
         _ if answered(result) == 0 => "not one request is answered in full.".to_owned(),
-        _ => format!("{share} of the requests are answered in full."),
+        _ => format!("{share} requests are answered in full."),
     }
 }
 
@@ -214,7 +215,10 @@ pub(crate) fn tied(text: &str) -> String {
         let Some(next) = words.peek() else { break };
         let unit = next.trim_end_matches(['.', ',', ';', ':', ')']);
         let number = word.ends_with(|last: char| last.is_ascii_digit());
-        out.push(if word == "±" || (number && UNITS.contains(&unit)) { '\u{a0}' } else { ' ' });
+        let next_number = next.starts_with(|first: char| first.is_ascii_digit());
+        let tie =
+            word == "±" || (number && UNITS.contains(&unit)) || (next_number && matches!(word, "min" | "h" | "d"));
+        out.push(if tie { '\u{a0}' } else { ' ' });
     }
     out
 }

@@ -42,13 +42,16 @@ pub(crate) fn series<'r>(result: &'r RunResult, name: &str, function: Option<&st
     }
 }
 
+/// A series that a panel would show: its name in the result, its label, its ink.
+type Wanted = (&'static str, &'static str, Ink);
+
 /// Panels with those of their series that have anything to show; empty panels are left out.
 pub(crate) fn panels<'r>(
     result: &'r RunResult,
     function: Option<&str>,
-    wanted: &[(&'static str, &[(&'static str, &'static str, Ink)])],
+    wanted: &[(&'static str, &[Wanted])],
 ) -> Vec<PanelOf<'r>> {
-    let line = |(name, label, ink): &(&str, &'static str, Ink)| {
+    let line = |(name, label, ink): &Wanted| {
         let series = series(result, name, function)?;
         let seen = series.mean.iter().chain(&series.high).any(|value| value.is_finite() && *value > 0.0);
         seen.then_some(LineOf { name: label, ink: *ink, series })
