@@ -158,12 +158,9 @@ pub fn nothing() -> RunResult {
     }
 }
 
-/// Mean and 95 % interval of some values; the factor 2.26 is Student's t for ten of them.
+/// Mean and 95 % interval of some values.
 pub fn estimate(values: &[f64]) -> Estimate {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let sd = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-    Estimate { mean, half_width: Some(2.26 * sd / n.sqrt()), sd: Some(sd), n: values.len() as u32 }
+    Estimate::from_replications(values).expect("samples have finite values")
 }
 
 /// A histogram of times in seconds, as results hold it.

@@ -246,3 +246,20 @@ pub(crate) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_with_their_units() {
+        for (text, expected) in [
+            ("p95 of 780 ± 40 ms meets 2 s.", "p95 of 780~±~40~ms meets 2~s."),
+            ("around 80 min 30 s, at 14/s", "around 80~min~30~s, at 14/s"),
+            ("10 replications, 4 d", "10 replications, 4~d"),
+            ("", ""),
+        ] {
+            assert_eq!(tied(text), expected.replace('~', "\u{a0}"));
+        }
+    }
+}
