@@ -41,7 +41,12 @@ pub(crate) fn of_function(responses: &Responses) -> Option<Chart> {
         Row { at: Some(*share), cells }
     };
     Some(Chart {
-        title: "What does a cold start cost a request?".to_owned(),
+        title: if responses.cold.is_empty() {
+            "How are response times spread?"
+        } else {
+            "What does a cold start cost a request?"
+        }
+        .to_owned(),
         caption: caption(responses),
         label: "Share of requests answered within a time, cold and warm apart".to_owned(),
         wide,
