@@ -29,7 +29,10 @@ pub fn time(seconds: f64) -> String {
         s if s < 0.999_5e-3 => format!("{} µs", significant(s * 1e6, 3)),
         s if s < 0.999_5 => format!("{} ms", significant(s * 1e3, 3)),
         s if s < 119.5 => format!("{} s", significant(s, 3)),
-        s if s < 2.0 * HOUR - 0.5 => two_units(s.round() as u64, 60, "min", "s"),
+        // An hour and a half is 1 h 30 min, but 61 min 5 s keep their seconds.
+        s if s < HOUR - 0.5 || (s < 2.0 * HOUR - 0.5 && s.round() % MINUTE != 0.0) => {
+            two_units(s.round() as u64, 60, "min", "s")
+        }
         s if s < 2.0 * DAY - 30.0 => two_units((s / MINUTE).round() as u64, 60, "h", "min"),
         s => two_units((s / HOUR).round() as u64, 24, "d", "h"),
     };
@@ -43,11 +46,12 @@ pub fn share(share: f64) -> String {
     }
     let percent = share * 100.0;
     match share {
-        s if s == 0.0 => "0 %".to_owned(),
-        s if s == 1.0 => "100 %".to_owned(),
+        0.0 => "0 %".to_owned(),
+        1.0 => "100 %".to_owned(),
         s if s.abs() < 1e-6 => "< 0.0001 %".to_owned(),
-        // Near one, the digits that matter are those of what is missing.
-        s if s > 0.9 && s < 1.0 => format!("{} %", decimals(percent, decimals_for(100.0 - percent, 2).clamp(1, 5))),
+        s if s > 1.0 - 1e-6 && s < 1.0 => "> 99.9999 %".to_owned(),
+        // Near one, the digit that matters is the first of what is missing.
+        s if s > 0.9 && s < 1.0 => format!("{} %", decimals(percent, decimals_for(100.0 - percent, 1).max(1))),
         _ => format!("{} %", significant(percent, if percent.abs() < 1.0 { 2 } else { 3 })),
     }
 }
@@ -241,6 +245,9 @@ mod tests {
             (61.2, "61.2 s"),
             (125.0, "2 min 5 s"),
             (600.0, "10 min"),
+            (3600.0, "1 h"),
+            (3665.0, "61 min 5 s"),
+            (5400.0, "1 h 30 min"),
             (7500.0, "2 h 5 min"),
             (7200.0, "2 h"),
             (86_400.0 * 3.5, "3 d 12 h"),
@@ -262,7 +269,8 @@ mod tests {
             (0.973, "97.3 %"),
             (0.9731, "97.3 %"),
             (0.999_96, "99.996 %"),
-            (0.999_999_99, "99.99999 %"),
+            (0.9923, "99.2 %"),
+            (0.999_999_99, "> 99.9999 %"),
             (1e-9, "< 0.0001 %"),
         ] {
             assert_eq!(share(value), text, "{value}");

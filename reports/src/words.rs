@@ -132,16 +132,17 @@ pub(crate) fn answered(result: &RunResult) -> u64 {
 /// Without an objective: how many, how fast.
 fn description(result: &RunResult) -> String {
     let share = match result.summary.get(result::SUCCESS_SHARE) {
-        Some(share) => format::estimate(share, "share"),
-        None => format::share(answered(result) as f64 / requests(result) as f64),
+        _ if answered(result) == requests(result) => "all".to_owned(),
+        Some(share) => format!("{} of the", format::estimate(share, "share")),
+        None => format!("{} of the", format::share(answered(result) as f64 / requests(result) as f64)),
     };
     let of = |key| metric_text(&result.summary, key, "");
     match (of(result::RESPONSE_P50), of(result::RESPONSE_P95)) {
         (Some(median), Some(p95)) => {
-            format!("{share} of the requests are answered in full, half of them within {median} and 95 % within {p95}.")
+            format!("{share} requests are answered in full, half of them within {median} and 95 % within {p95}.")
         }
         _ if answered(result) == 0 => "not one request is answered in full.".to_owned(),
-        _ => format!("{share} of the requests are answered in full."),
+        _ => format!("{share} requests are answered in full."),
     }
 }
 
@@ -204,6 +205,24 @@ pub(crate) fn limits(result: &RunResult, function: Option<&str>) -> Vec<Limit> {
     by_length.into_iter().map(limit).collect()
 }
 
+/// Ties numbers to their units with spaces that do not break.
+pub(crate) fn tied(text: &str) -> String {
+    const UNITS: [&str; 15] = ["ns", "µs", "ms", "s", "min", "h", "d", "%", "J", "kJ", "kWh", "W", "/s", "/h", "±"];
+    let mut words = text.split(' ').peekable();
+    let mut out = String::with_capacity(text.len() + 16);
+    while let Some(word) = words.next() {
+        out.push_str(word);
+        let Some(next) = words.peek() else { break };
+        let unit = next.trim_end_matches(['.', ',', ';', ':', ')']);
+        let number = word.ends_with(|last: char| last.is_ascii_digit());
+        let next_number = next.starts_with(|first: char| first.is_ascii_digit());
+        let tie =
+            word == "±" || (number && UNITS.contains(&unit)) || (next_number && matches!(word, "min" | "h" | "d"));
+        out.push(if tie { '\u{a0}' } else { ' ' });
+    }
+    out
+}
+
 /// The window that statistics cover, in words.
 pub(crate) fn window_words(result: &RunResult) -> String {
     let window = &result.window;
@@ -226,4 +245,21 @@ pub(crate) fn plural(count: u64, noun: &str) -> String {
 pub(crate) fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stay_with_their_units() {
+        for (text, expected) in [
+            ("p95 of 780 ± 40 ms meets 2 s.", "p95 of 780~±~40~ms meets 2~s."),
+            ("around 80 min 30 s, at 14/s", "around 80~min~30~s, at 14/s"),
+            ("10 replications, 4 d", "10 replications, 4~d"),
+            ("", ""),
+        ] {
+            assert_eq!(tied(text), expected.replace('~', "\u{a0}"));
+        }
+    }
 }

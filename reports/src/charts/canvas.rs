@@ -198,12 +198,12 @@ impl DrawingBackend for Canvas<'_> {
 /// Width of `text` in ems of a usual sans-serif font, a little on the wide side. There is no font engine, and no need.
 pub(crate) fn text_width(text: &str) -> f64 {
     let width = |letter: char| match letter {
-        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '!' | '\'' | '\u{202f}' => 0.27,
-        ' ' | 'f' | 't' | 'r' | '(' | ')' | '/' | '-' => 0.36,
-        'm' | 'w' | 'M' | 'W' | '%' | '@' => 0.88,
-        'A'..='Z' => 0.68,
+        'i' | 'j' | 'l' | '.' | ',' | ':' | ';' | '|' | '!' | '\'' | '\u{202f}' => 0.3,
+        ' ' | 'f' | 't' | 'r' | '(' | ')' | '/' | '-' => 0.39,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' => 0.95,
+        'A'..='Z' => 0.7,
         '\u{2e80}'.. => 1.0,
-        _ => 0.57,
+        _ => 0.62,
     };
     text.chars().map(width).sum()
 }

@@ -41,7 +41,12 @@ pub(crate) fn of_function(responses: &Responses) -> Option<Chart> {
         Row { at: Some(*share), cells }
     };
     Some(Chart {
-        title: "What does a cold start cost a request?".to_owned(),
+        title: if responses.cold.is_empty() {
+            "How are response times spread?"
+        } else {
+            "What does a cold start cost a request?"
+        }
+        .to_owned(),
         caption: caption(responses),
         label: "Share of requests answered within a time, cold and warm apart".to_owned(),
         wide,
@@ -79,7 +84,7 @@ fn caption(responses: &Responses) -> String {
 
 fn paint(layout: Layout, curves: &[Curve<'_>]) -> super::Drawing {
     let height = layout.pick(330.0, 290.0);
-    let area = Area { left: 66.0, top: 26.0, right: layout.width() - layout.pick(150.0, 18.0), bottom: height - 44.0 };
+    let area = Area { left: 66.0, top: 26.0, right: layout.width() - 24.0, bottom: height - 44.0 };
     draw(layout, height, |sheet| {
         let ends = curves.iter().flat_map(|curve| [curve.times.quantile(0.002), curve.times.quantile(1.0)]);
         let x = Scale::log_around(ends);
@@ -110,9 +115,10 @@ fn points(times: &Times) -> Vec<(f64, f64)> {
 /// A place for a label beside its line that no line crosses.
 fn free_place(panel: &Panel<'_, '_>, lines: &[Vec<(f64, f64)>], own: &[(f64, f64)], width: f64) -> ((f64, f64), Stand) {
     let mut first = None;
-    for share in [0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.9, 0.1] {
+    for share in [0.6, 0.5, 0.4, 0.7, 0.3, 0.2, 0.8, 0.1, 0.9] {
         let (x, y) = panel.at(own[(share * 250.0) as usize].0, share);
-        for (from, to, stand) in [(x + 8.0, x + 8.0 + width, Stand::Right), (x - 8.0 - width, x - 8.0, Stand::Left)] {
+        for (from, to, stand) in [(x + 14.0, x + 14.0 + width, Stand::Right), (x - 14.0 - width, x - 14.0, Stand::Left)]
+        {
             let at = (if stand == Stand::Right { from } else { to }, y);
             first.get_or_insert((at, stand));
             let crossed = |line: &Vec<(f64, f64)>| {
@@ -120,7 +126,7 @@ fn free_place(panel: &Panel<'_, '_>, lines: &[Vec<(f64, f64)>], own: &[(f64, f64
                     .map(|(value, share)| panel.at(*value, *share))
                     .any(|(px, py)| px > from - 4.0 && px < to + 4.0 && (py - y).abs() < 10.0)
             };
-            if from >= panel.area.left && to <= panel.area.right + 130.0 && !lines.iter().any(crossed) {
+            if from >= panel.area.left && to <= panel.area.right && !lines.iter().any(crossed) {
                 return (at, stand);
             }
         }

@@ -24,16 +24,17 @@ pub(crate) fn of_function(phases: &[PhaseResult]) -> Option<Chart> {
         start = to;
     }
     let starts = seen.iter().map(|phase| phase.count).max().unwrap_or(0);
+    let mean = seen.iter().map(|phase| phase.mean_seconds * phase.count as f64).sum::<f64>() / starts as f64;
     let mut caption = format!(
-        "The phases of a start add up to {} on average. The longest is {} with {}, {} at the most.",
-        format::time(start),
+        "A start takes {} on average. The longest phase is {} with {}, {} at the most.",
+        format::time(mean),
         longest.phase,
         format::time(longest.mean_seconds),
         format::time(longest.max_seconds),
     );
     for phase in seen.iter().filter(|phase| phase.count < starts) {
         let share = format::share(phase.count as f64 / starts as f64);
-        caption += &format!(" Only {share} of the starts met {}; its mean is over those.", phase.phase);
+        caption += &format!(" Only {share} of the starts met {}; its bar is the mean of those.", phase.phase);
     }
     let (wide, narrow) = both(|layout| bars::paint(layout, &rows, format::time));
     let row = |phase: &PhaseResult| Row {

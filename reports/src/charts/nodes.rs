@@ -12,8 +12,8 @@ pub(crate) fn of(result: &RunResult) -> Option<Chart> {
         result,
         None,
         &[
-            ("busy share of all cores", &[("node cpu", "cores busy", Ink::Blue)]),
-            ("power of all nodes, W", &[("power", "power", Ink::Orange)]),
+            ("busy share of all cores", &[("node cpu", "cores", Ink::Blue)]),
+            ("power of all nodes, W", &[("power", "power", Ink::Text)]),
         ],
     );
     if panels.is_empty() {
@@ -25,7 +25,7 @@ pub(crate) fn of(result: &RunResult) -> Option<Chart> {
     let mut caption = Vec::new();
     if let Some((at, most)) = top("node cpu") {
         let judged = if most > 0.95 { "The processors are full" } else { "The processors are busiest" };
-        caption.push(format!("{judged} around {}, at {}.", format::time(at), format::share(most)));
+        caption.push(format!("{judged} around {}, at {} %.", format::time(at), format::significant(most * 100.0, 2)));
     }
     if let Some((at, most)) = top("power") {
         caption.push(format!("Power peaks at {} around {}.", format::quantity(most, "W"), format::time(at)));

@@ -42,13 +42,16 @@ pub(crate) fn series<'r>(result: &'r RunResult, name: &str, function: Option<&st
     }
 }
 
+/// A series that a panel would show: its name in the result, its label, its ink.
+type Wanted = (&'static str, &'static str, Ink);
+
 /// Panels with those of their series that have anything to show; empty panels are left out.
 pub(crate) fn panels<'r>(
     result: &'r RunResult,
     function: Option<&str>,
-    wanted: &[(&'static str, &[(&'static str, &'static str, Ink)])],
+    wanted: &[(&'static str, &[Wanted])],
 ) -> Vec<PanelOf<'r>> {
-    let line = |(name, label, ink): &(&str, &'static str, Ink)| {
+    let line = |(name, label, ink): &Wanted| {
         let series = series(result, name, function)?;
         let seen = series.mean.iter().chain(&series.high).any(|value| value.is_finite() && *value > 0.0);
         seen.then_some(LineOf { name: label, ink: *ink, series })
@@ -62,7 +65,7 @@ pub(crate) fn panels<'r>(
 
 /// Draws the panels.
 pub(crate) fn paint(layout: Layout, panels: &[PanelOf<'_>], frame: &Frame<'_>) -> Drawing {
-    let (title, plot, gap) = (24.0, layout.pick(118.0, 104.0), 14.0);
+    let (title, plot, gap) = (32.0, layout.pick(118.0, 104.0), 16.0);
     let rug = if frame.cold_starts.is_empty() { 0.0 } else { 26.0 };
     let height = (title + plot + gap) * panels.len() as f64 + rug + 34.0;
     let (left, right_margin) = (58.0, layout.pick(118.0, 82.0));
@@ -87,7 +90,7 @@ pub(crate) fn paint(layout: Layout, panels: &[PanelOf<'_>], frame: &Frame<'_>) -
             let words = |value: f64| if share { format::share(value) } else { format::significant(value, 4) };
             panel.x_grid(&ticks);
             panel.y_axis(&values.map(|value| (value, words(value))).collect::<Vec<_>>());
-            sheet.bold(panel_of.name, (4.0, top + 17.0), Stand::On);
+            sheet.bold(panel_of.name, (4.0, top + 18.0), Stand::On);
             if index == 0 && panel.at(frame.warm_up_seconds, 0.0).0 - left > 62.0 {
                 sheet.text("warm-up", (left + 5.0, area.top + 11.0), Ink::Muted, Stand::Right);
             }

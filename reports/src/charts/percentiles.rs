@@ -31,7 +31,7 @@ pub(crate) fn of_function(responses: &Responses, limits: &[Limit]) -> Option<Cha
     let mut curves = vec![Curve { name: "answered".to_owned(), ink: Ink::Blue, times: answered }];
     let failed = responses.all.count() - answered.count();
     if failed * 1000 > responses.all.count() {
-        curves.push(Curve { name: "however ended".to_owned(), ink: Ink::Muted, times: &responses.all });
+        curves.push(Curve { name: "all requests".to_owned(), ink: Ink::Muted, times: &responses.all });
     }
     Some(chart(caption(responses), &curves, limits))
 }
@@ -63,15 +63,15 @@ fn caption(responses: &Responses) -> String {
         }
         let (slow, slow_cold) = (times.beyond(p99), responses.cold.beyond(p99));
         if slow > 0 && slow_cold * 2 >= slow {
-            let share = format::share(slow_cold as f64 / slow as f64);
-            text += &format!(": {share} of those slowest met a cold start");
+            let share =
+                if slow_cold == slow { "all".to_owned() } else { format::share(slow_cold as f64 / slow as f64) };
+            text += &format!("; {share} of those slowest met a cold start");
         }
     }
     text.push('.');
     if times.count() < responses.all.count() {
         let share = format::share(times.count() as f64 / responses.all.count() as f64);
-        text +=
-            &format!(" The {share} of requests that were answered in full are described; the rest ended otherwise.");
+        text += &format!(" This describes the {share} of requests that were answered in full.");
     }
     text
 }
@@ -117,7 +117,7 @@ fn chart(caption: String, curves: &[Curve<'_>], limits: &[Limit]) -> Chart {
 
 fn paint(layout: Layout, across: Scale, curves: &[Curve<'_>], limits: &[Limit]) -> super::Drawing {
     let height = layout.pick(380.0, 320.0);
-    let right_margin = layout.pick(150.0, 84.0);
+    let right_margin = layout.pick(150.0, 100.0);
     let area = Area { left: 66.0, top: 26.0, right: layout.width() - right_margin, bottom: height - 44.0 };
     draw(layout, height, |sheet| {
         let tops = curves.iter().map(|curve| curve.times.quantile(curve.times.supported()));
@@ -142,9 +142,7 @@ fn paint(layout: Layout, across: Scale, curves: &[Curve<'_>], limits: &[Limit]) 
             Ink::Muted,
             super::plot::Stand::Below,
         );
-        for limit in &shown {
-            panel.limit(limit.seconds, &fit(&limit.name, area.right - area.left - 12.0));
-        }
+        panel.limits(&shown.iter().map(|limit| (limit.seconds, limit.name.as_str())).collect::<Vec<_>>());
         let mut labels = Vec::new();
         for curve in curves {
             let (from, to) = (0.01, curve.times.supported());

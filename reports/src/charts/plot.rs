@@ -229,11 +229,29 @@ impl<'a> Panel<'_, 'a> {
         }
     }
 
-    /// A dashed line across at `y` with its name above it at the left.
-    pub(crate) fn limit(&self, y: f64, text: &str) {
-        let (_, at) = self.at(0.0, y);
-        self.sheet.rule((self.area.left, at), (self.area.right, at), Ink::Limit);
-        self.sheet.text(text, (self.area.left + 6.0, at - 1.0), Ink::Limit, Stand::On);
+    /// Dashed lines across, each with its name above it at the left. Where lines are too close for that, the names stand above the
+    /// highest of them. `limits` are in ascending order.
+    pub(crate) fn limits(&self, limits: &[(f64, &str)]) {
+        let height = |value: f64| self.at(0.0, value).1;
+        for close in limits.chunk_by(|a, b| height(a.0) - height(b.0) < LINE + 2.0) {
+            for (value, _) in close {
+                let at = height(*value);
+                self.sheet.rule((self.area.left, at), (self.area.right, at), Ink::Limit);
+            }
+            let names: Vec<&str> = close.iter().map(|(_, name)| *name).collect();
+            let top = close.last().map_or(0.0, |(value, _)| height(*value));
+            let room = self.area.right - self.area.left - 12.0;
+            let mut text = names.join("; ");
+            if width_of(&text) > room {
+                // On a phone the times must do; the names are in the text.
+                let times: Vec<String> = close.iter().map(|(value, _)| crate::format::time(*value)).collect();
+                text = super::fit(
+                    &format!("timeout{}: {}", if close.len() > 1 { "s" } else { "" }, times.join(", ")),
+                    room,
+                );
+            }
+            self.sheet.text(&text, (self.area.left + 6.0, top - 2.0), Ink::Limit, Stand::On);
+        }
     }
 
     /// Short strokes at the panel's foot.

@@ -32,7 +32,7 @@ impl Scale {
     /// A linear axis from zero to a round value that is at least `most`, with its ticks' distance.
     pub(crate) fn from_zero(most: f64, ticks: usize) -> (Scale, f64) {
         let most = if most.is_finite() && most > 0.0 { most } else { 1.0 };
-        let step = round_step(most / ticks as f64);
+        let step = tick_step(most / ticks as f64);
         (Scale::Linear(0.0, (most / step - 1e-9).ceil() * step), step)
     }
 
@@ -43,7 +43,7 @@ impl Scale {
             (low, high) = (low.min(value), high.max(value));
         }
         if low > high {
-            (low, high) = (0.001, 1.0);
+            return Scale::Log(0.001, 1.0);
         }
         let (mut low, high) = (round_down(low.max(1e-6)), round_step(high.max(1e-6) * 1.02));
         if high / low < 9.0 {
@@ -134,6 +134,13 @@ fn nines(share: f64) -> f64 {
     -(1.0 - share).max(1e-9).log10()
 }
 
+/// The smallest of 1, 2, 2.5, 5 × 10ⁿ that is at least `size`; 2.5 only where it leaves whole numbers.
+fn tick_step(size: f64) -> f64 {
+    let step = round_step(size);
+    let quarter = step / 2.0;
+    if quarter >= 20.0 && quarter >= size && (step / 5.0).log10().fract().abs() < 1e-9 { quarter } else { step }
+}
+
 /// The smallest of 1, 2, 5 × 10ⁿ that is at least `size`.
 fn round_step(size: f64) -> f64 {
     let power = 10f64.powf(size.log10().floor());
@@ -185,7 +192,8 @@ mod tests {
 
     #[test]
     fn linear_axes_end_on_a_tick() {
-        assert_eq!(Scale::from_zero(61.0, 3), (Scale::Linear(0.0, 100.0), 50.0));
+        assert_eq!(Scale::from_zero(61.0, 3), (Scale::Linear(0.0, 75.0), 25.0));
+        assert_eq!(Scale::from_zero(12.0, 3), (Scale::Linear(0.0, 15.0), 5.0));
         assert_eq!(Scale::from_zero(0.0, 4), (Scale::Linear(0.0, 1.0), 0.5));
     }
 }
