@@ -23,7 +23,7 @@ pub(super) fn function(name: &str, at: &mut At<'_>) -> Option<Function> {
         let per_request = matches!(scaling, Scaling::PerRequest(_));
         let concurrency = concurrency(fields, per_request, waiting_room.is_some());
         let bounds = fields.optional("replicas", "How many replicas there may be; a plain number fixes them.", replicas);
-        let initial = fields.optional("initial", "What the replicas at the start are doing; default: idle.", |at| at.list(initial_replica));
+        let initial = fields.optional("initial", "Replicas at the start and what they are doing, instead of `replicas.initial` idle ones; where replicas are started per request.", |at| at.list(initial_replica));
         let bounds = bounds.unwrap_or(Bounds { min: 1, max: 20, initial: 1 });
         let starting = starting_replicas(fields, bounds, initial);
         let mut function = Function {
@@ -121,29 +121,19 @@ const INITIAL: &[Alternative<InitialState>] = &[
     }),
 ];
 
-/// `replicas.initial` and the list of initial replicas say the same number.
+/// A list of initial replicas says how many there are by itself; `replicas.initial` are idle ones.
 fn starting_replicas(
     fields: &mut Fields<'_, '_>,
     bounds: Bounds,
     list: Option<Vec<InitialReplica>>,
 ) -> Option<(Bounds, Vec<InitialReplica>)> {
-    match list {
-        Some(list) => {
-            let sum: u64 = list.iter().map(|replica| u64::from(replica.count)).sum();
-            match u32::try_from(sum) {
-                Ok(sum) if sum <= bounds.max => Some((Bounds { initial: sum, ..bounds }, list)),
-                _ => fields.refuse_field(
-                    "initial",
-                    format!("{sum} replicas at the start are more than the {} allowed", bounds.max),
-                    "list fewer, or raise replicas.max",
-                ),
-            }
-        }
-        None if bounds.initial == 0 => Some((bounds, Vec::new())),
-        None => {
-            Some((bounds, vec![InitialReplica { count: bounds.initial, state: InitialState::Idle { expires: None } }]))
-        }
+    let Some(list) = list else { return Some((bounds, Vec::new())) };
+    let sum: u64 = list.iter().map(|replica| u64::from(replica.count)).sum();
+    if sum > u64::from(bounds.max) {
+        let message = format!("{sum} replicas at the start are more than the {} allowed", bounds.max);
+        return fields.refuse_field("initial", message, "list fewer, or raise replicas.max");
     }
+    Some((Bounds { initial: 0, ..bounds }, list))
 }
 
 fn stream(at: &mut At<'_>) -> Option<StreamBody> {

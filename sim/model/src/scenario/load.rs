@@ -8,7 +8,6 @@ use toml_edit::DocumentMut;
 use super::error::{Place, Problem, ScenarioErrors, Source};
 use super::library::{self, Folder, Library, Loader};
 use super::overrides::{self, Override};
-use super::policies::listings;
 use super::read::{At, Findings};
 use super::tree::{self, Node};
 use super::{Scenario, file, validate, warnings};
@@ -149,5 +148,5 @@ pub fn profiles() -> Vec<(&'static str, String)> {
 
 /// Every policy that a scenario can name, with its key and one line on what it does.
 pub fn policies() -> Vec<Listing> {
-    listings()
+    crate::policies::listings()
 }

@@ -54,13 +54,11 @@ fn laid_over_profile(at: &mut At<'_>, written: &Node, library: &Library<'_>) -> 
     }
     // Classes are merged one by one and field by field; everything else is replaced as a whole.
     let mut own = written.clone();
-    if let Value::Table(entries) = &mut own.value {
-        if let Some(classes) = entries.iter().position(|entry| entry.key == "class") {
-            let classes = entries.remove(classes);
-            let mut wrapper = Node::empty(own.place.clone());
-            wrapper.value = Value::Table(vec![classes]);
-            merged.overlay(&wrapper, 3);
-        }
+    if let Value::Table(entries) = &mut own.value
+        && let Some(classes) = entries.iter().position(|entry| entry.key == "class")
+    {
+        let classes = Value::Table(vec![entries.remove(classes)]);
+        merged.overlay(&Node { place: written.place.clone(), value: classes }, 3);
     }
     merged.overlay(&own, 1);
     Some(Some(merged))

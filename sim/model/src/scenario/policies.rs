@@ -1,57 +1,30 @@
 //! How a scenario names policies and their settings.
 
-use super::forms::{count, positive_share, positive_span, share, span, time_fact};
+use super::forms::{count, positive_share, positive_span, share, span, time_law};
 use super::read::{Alternative, At, Word, fact, named, valued};
 use super::tree::Value;
 use crate::policies::dispatch::IdleRouting;
 use crate::policies::provisioning::Binding;
 use crate::policies::scaling::{CeAlert, Counting, Fixed, Hpa, Idler, Load, Pro};
 use crate::policies::{DispatchPolicy, KeepAlivePolicy, Listing, PerRequest, PlacementPolicy, Scaling};
-
-/// Everything that can be named, with the key it is a value of.
-pub(super) fn listings() -> Vec<Listing> {
-    fn words<T>(key: &'static str, words: &[Word<T>]) -> impl Iterator<Item = Listing> {
-        let listing = move |(name, about, _): &Word<T>| Listing { name, key, about };
-        words.iter().map(listing).collect::<Vec<_>>().into_iter()
-    }
-    let scaling = SCALING.iter().map(|it| Listing { name: it.name, key: "function.NAME.scaling", about: it.about });
-    let keep_alive = [
-        Listing { name: "forever", key: "function.NAME.keep_alive", about: "Idle replicas stay." },
-        Listing { name: "none", key: "function.NAME.keep_alive", about: "A replica goes as soon as it is idle." },
-        Listing { name: "10m", key: "function.NAME.keep_alive", about: "Idle replicas stay for a fixed time." },
-        Listing {
-            name: "survival",
-            key: "function.NAME.keep_alive",
-            about: "The idle time allowed is drawn from a law, such as one fitted to a cloud's logs.",
-        },
-    ];
-    let idler = words("function.NAME.scale_to_zero.counting", COUNTING);
-    scaling
-        .chain(idler)
-        .chain(words("function.NAME.scaling.per-request.routing", ROUTING))
-        .chain(keep_alive)
-        .chain(words("function.NAME.dispatch", DISPATCH))
-        .chain(words("cluster.placement", PLACEMENT))
-        .collect()
-}
+use crate::time::Span;
 
 const SCALING: &[Alternative<Scaling>] = &[
-    named("fixed", "The initial number of replicas, always.", |at| at.table(|_| Some(Scaling::Fixed(Fixed {})))),
-    named(
-        "ce-alert",
-        "OpenFaaS Community Edition: an alert on successful calls per second adds a step of replicas.",
-        |at| ce_alert(at, false),
-    ),
-    named("ce-alert-corrected", "The same alert, with steps bounded by the load and a gradual way down.", |at| {
-        ce_alert(at, true)
-    }),
-    named("rps", "OpenFaaS Pro on completed calls per second.", |at| pro(at, Load::Rps)),
-    named("capacity", "OpenFaaS Pro on calls in flight.", |at| pro(at, Load::Capacity)),
-    named("cpu", "OpenFaaS Pro on milli-CPU.", |at| pro(at, Load::Cpu)),
-    named("queue", "OpenFaaS Pro on asynchronous invocations that wait.", |at| pro(at, Load::Queue)),
-    named("hpa", "Kubernetes HorizontalPodAutoscaler on CPU utilization.", hpa),
-    named("per-request", "A replica for each request that finds none idle, as AWS Lambda does.", per_request),
+    policy(Fixed::LISTING, |at| at.table(|_| Some(Scaling::Fixed(Fixed {})))),
+    policy(CeAlert::LISTING, |at| ce_alert(at, false)),
+    policy(CeAlert::LISTING_CORRECTED, |at| ce_alert(at, true)),
+    policy(Pro::LISTINGS[0], |at| pro(at, Load::Rps)),
+    policy(Pro::LISTINGS[1], |at| pro(at, Load::Capacity)),
+    policy(Pro::LISTINGS[2], |at| pro(at, Load::Cpu)),
+    policy(Pro::LISTINGS[3], |at| pro(at, Load::Queue)),
+    policy(Hpa::LISTING, hpa),
+    policy(PerRequest::LISTING, per_request),
 ];
+
+/// A policy by its listing; all its settings have defaults.
+const fn policy<T>(listing: Listing, read: fn(&mut At<'_>) -> Option<T>) -> Alternative<T> {
+    named(listing.name, listing.about, read)
+}
 
 pub(super) fn scaling(at: &mut At<'_>) -> Option<Scaling> {
     at.shared("scaling", |at| at.choice("a scaling policy", SCALING))
@@ -213,28 +186,26 @@ pub(super) fn placement(at: &mut At<'_>) -> Option<PlacementPolicy> {
     at.word("a placement policy", PLACEMENT)
 }
 
-/// `"forever"`, `"none"`, a time, or `{ survival = LAW }`.
+/// `"forever"`, `"none"`, a time, or `{ survival = LAW }`; a fact, as it may have been measured on a cloud.
 pub(super) fn keep_alive(at: &mut At<'_>) -> Option<KeepAlivePolicy> {
-    at.either(
-        |value| matches!(value, Value::Table(_)),
-        |at| {
-            at.choice(
-                "a keep-alive",
-                &[valued("survival", "A time drawn afresh each time a replica becomes idle.", |at| {
-                    time_fact(at).map(KeepAlivePolicy::Survival)
-                })],
-            )
-        },
-        |at| {
-            let fixed = at.or_word("forever", |at| at.or_word("none", fact(span)))?;
-            Some(match fixed {
-                None => KeepAlivePolicy::Forever,
-                Some(None) => KeepAlivePolicy::Fixed(crate::time::Span::ZERO),
-                Some(Some(span)) => KeepAlivePolicy::Fixed(span),
-            })
-        },
-    )
+    fact(|at: &mut At<'_>| {
+        at.either(
+            |value| matches!(value, Value::Table(_)),
+            |at| at.choice("a keep-alive", SURVIVAL),
+            |at| {
+                let fixed = at.or_word("forever", |at| at.or_word("none", span))?;
+                Some(
+                    fixed.map_or(KeepAlivePolicy::Forever, |fixed| KeepAlivePolicy::Fixed(fixed.unwrap_or(Span::ZERO))),
+                )
+            },
+        )
+    })(at)
 }
+
+const SURVIVAL: &[Alternative<KeepAlivePolicy>] =
+    &[valued("survival", "A time drawn afresh each time a replica becomes idle.", |at| {
+        time_law(at).map(KeepAlivePolicy::Survival)
+    })];
 
 const COUNTING: &[Word<Counting>] = &[
     ("in-flight", "Started calls and calls in flight count as activity: the corrected rule.", Counting::InFlight),

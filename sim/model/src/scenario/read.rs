@@ -561,15 +561,16 @@ impl<'a> Fields<'_, 'a> {
         place.and_then(|place| self.at.report(Problem::at(place, message).help(help)))
     }
 
-    /// Leaves a problem with one field of the table.
+    /// Leaves a problem with one field of the table, or with the table where the field is absent.
     pub(super) fn refuse_field<T>(
         &mut self,
         name: &str,
         message: impl Into<String>,
         help: impl Into<String>,
     ) -> Option<T> {
-        let place =
-            self.at.node().and_then(|node| node.get(name)).map(|node| node.place.clone()).or_else(|| self.place())?;
+        let path = if self.at.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at.path) };
+        let Mode::Read { findings, .. } = &self.at.mode else { return None };
+        let place = findings.written(&path).or_else(|| self.place())?;
         self.at.report(Problem::at(place, message).help(help))
     }
 

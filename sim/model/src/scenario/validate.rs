@@ -133,17 +133,14 @@ fn policy(function: &Function, path: &str, found: &Findings, problems: &mut Vec<
                     .help("write scaling = \"per-request\", or put the time into cold_start"),
                 );
             }
-            let expires = |replica: &super::InitialReplica| {
-                matches!(replica.state, super::InitialState::Idle { expires: Some(_) })
-            };
-            if function.initial.iter().any(expires) {
+            if !function.initial.is_empty() {
                 problems.push(
                     problem(
                         found,
                         &format!("{path}.initial"),
-                        "replicas expire only where they are started per request".to_owned(),
+                        "replicas at the start are listed only where replicas are started per request".to_owned(),
                     )
-                    .help("leave out `expires`, or write scaling = \"per-request\""),
+                    .help("write replicas = { initial = … }, or scaling = \"per-request\""),
                 );
             }
         }

@@ -254,16 +254,10 @@ fn utilization(scenario: &Scenario, warnings: &mut Vec<Warning>) {
             .map(|node| f64::from(node.count) * (f64::from(node.cores) - node.reserved_cores))
             .sum();
         let by_cores = if scenario.nodes.is_empty() { f64::INFINITY } else { cores / demand };
-        let by_limit = function.cpu_limit.map_or(f64::INFINITY, |limit| replicas * limit / demand);
-        let by_sharing = if scenario.nodes.is_empty()
-            && function.concurrency == Concurrency::Unlimited
-            && function.cpu_limit.is_none()
-        {
-            replicas / demand
-        } else {
-            f64::INFINITY
-        };
-        let most = slots.min(by_cores).min(by_limit).min(by_sharing);
+        // Without nodes nothing is shared, and limits mean nothing.
+        let limit = function.cpu_limit.filter(|_| !scenario.nodes.is_empty());
+        let by_limit = limit.map_or(f64::INFINITY, |limit| replicas * limit / demand);
+        let most = slots.min(by_cores).min(by_limit);
         if rate >= most {
             warn(
                 warnings,

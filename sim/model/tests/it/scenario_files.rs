@@ -48,3 +48,16 @@ fn a_result_can_be_run_again_from_itself() {
         assert_eq!(same, first, "{}", path.display());
     }
 }
+
+/// Format and schema come from one declaration; this keeps the file that editors read up to date with it.
+/// To refresh it: `FAAS_LAB_REFRESH=1 cargo test -p faas-lab-model --test it schema`.
+#[test]
+fn the_published_schema_is_that_of_the_reader() {
+    let path = folder().join("scenario.schema.json");
+    let current = serde_json::to_string_pretty(&scenario::schema()).expect("plain JSON") + "\n";
+    if std::env::var_os("FAAS_LAB_REFRESH").is_some() {
+        std::fs::write(&path, &current).expect("writable");
+    }
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(published == current, "refresh it: FAAS_LAB_REFRESH=1 cargo test -p faas-lab-model --test it schema");
+}
