@@ -82,7 +82,7 @@ pub struct RequestRow<'a> {
     /// Service time of the last attempt.
     pub service_seconds: f64,
     /// Number of the replica that served it; empty if none did.
-    pub replica: Option<u32>,
+    pub replica: Option<u64>,
     /// Bytes of the body that the client got.
     pub body_bytes: u64,
 }

@@ -74,6 +74,7 @@ pub fn scenario() -> Scenario {
         }],
         objectives: Vec::new(),
         prices: Prices { currency: "EUR".into(), per_kwh: 0.0, amortisation: Span::ZERO, cloud: None },
+        variants: Vec::new(),
         record: ScenarioRecord::default(),
         provenance: Vec::new(),
         warnings: Vec::new(),
