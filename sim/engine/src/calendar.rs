@@ -24,7 +24,19 @@ pub(crate) struct Calendar {
     now: SimTime,
 }
 
-type Key = (SimTime, u64);
+/// Instant in the high half, sequence number in the low one: one comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u128);
+
+impl Key {
+    fn new(at: SimTime, sequence: u64) -> Key {
+        Key(u128::from(at.as_nanos()) << 64 | u128::from(sequence))
+    }
+
+    fn at(self) -> SimTime {
+        SimTime::from_nanos((self.0 >> 64) as u64)
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -57,7 +69,7 @@ impl Calendar {
         if at == SimTime::NEVER {
             return;
         }
-        let entry = Entry { key: (at, self.next_sequence()), event };
+        let entry = Entry { key: Key::new(at, self.next_sequence()), event };
         self.heap.push(entry);
         self.sift_up(self.heap.len() - 1);
     }
@@ -73,7 +85,7 @@ impl Calendar {
             }
             None => return self.schedule_in(delay, event),
         };
-        let key = (self.now + delay, self.next_sequence());
+        let key = Key::new(self.now + delay, self.next_sequence());
         if self.rings[ring].entries.is_empty() && self.first_ring.is_none_or(|(first, _)| key < first) {
             self.first_ring = Some((key, ring));
         }
@@ -99,7 +111,7 @@ impl Calendar {
 
     fn pop_ring(&mut self, ring: usize) -> Event {
         let entry = self.rings[ring].entries.pop_front().expect("the first ring has a front");
-        self.now = entry.key.0;
+        self.now = entry.key.at();
         let fronts = self.rings.iter().enumerate();
         self.first_ring = fronts.filter_map(|(i, ring)| ring.entries.front().map(|front| (front.key, i))).min();
         entry.event
@@ -108,7 +120,7 @@ impl Calendar {
     #[inline]
     fn pop_heap(&mut self) -> Event {
         let top = self.heap.swap_remove(0);
-        self.now = top.key.0;
+        self.now = top.key.at();
         if !self.heap.is_empty() {
             self.sift_down();
         }
