@@ -114,6 +114,7 @@ pub(crate) fn mmc(servers: u32, arrival_rate: f64, mean_service: f64, duration: 
         }],
         objectives: Vec::new(),
         prices: Prices { currency: String::new(), per_kwh: 0.0, amortisation: secs(1.0), cloud: None },
+        variants: Vec::new(),
         record: Default::default(),
         provenance: Vec::new(),
         warnings: Vec::new(),
