@@ -508,7 +508,7 @@ fn keep_alive(
         .says("share of cold starts", result::COLD_SHARE, Some(means.p_cold / served), STACK)?
         .says("mean replicas", result::REPLICAS_MEAN, Some(means.replicas()), STACK)?
         .says("mean busy replicas", result::REPLICAS_BUSY_MEAN, Some(means.busy), LITTLE)?;
-    if means.p_rejected > 0.0 {
+    if means.p_rejected > 1e-9 {
         return known.says("blocking", result::REFUSED_SHARE, Some(means.p_rejected), ERLANG)?.done();
     }
     known.done()
