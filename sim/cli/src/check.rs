@@ -1,16 +1,17 @@
 //! `faas-lab check`: everything that is wrong with some scenario files.
 
 use faas_lab_experiments::recognise;
+use faas_lab_model::scenario::Scenario;
 
 use crate::args::CheckArguments;
 use crate::failure::{Failure, Outcome};
-use crate::{pending, terminal};
+use crate::terminal;
 
 pub(crate) fn run(arguments: &CheckArguments) -> Result<Outcome, Failure> {
     let mut wrong = 0;
     for file in &arguments.files {
         let name = file.display();
-        match pending::load(file, &[]) {
+        match Scenario::load(file, &[]) {
             Ok(scenario) => {
                 let mut text = format!("{name}: in order\n");
                 for warning in &scenario.warnings {
@@ -21,9 +22,9 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<Outcome, Failure> {
                 }
                 terminal::print(&text)?;
             }
-            Err(failure) => {
+            Err(errors) => {
                 wrong += 1;
-                terminal::complain(&failure.to_string());
+                terminal::complain(errors.to_string().trim_end());
             }
         }
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use faas_lab_model::scenario::ScenarioErrors;
 use faas_lab_reports::ReportError;
 
 /// A command that ran.
@@ -54,6 +55,12 @@ impl Failure {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Failure {
         self.help = Some(help.into());
         self
+    }
+}
+
+impl From<ScenarioErrors> for Failure {
+    fn from(errors: ScenarioErrors) -> Failure {
+        Failure::new(errors.to_string())
     }
 }
 

@@ -4,14 +4,16 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
+use faas_lab_model::scenario::template;
+
 use crate::args::InitArguments;
 use crate::failure::{Failure, Outcome};
-use crate::{pending, terminal};
+use crate::terminal;
 
 pub(crate) fn run(arguments: &InitArguments) -> Result<Outcome, Failure> {
     let file = &arguments.file;
     if file == Path::new("-") {
-        terminal::print(pending::template())?;
+        terminal::print(template())?;
         return Ok(Outcome::Done);
     }
     // To create is to check: nobody can slip a file in between.
@@ -19,7 +21,7 @@ pub(crate) fn run(arguments: &InitArguments) -> Result<Outcome, Failure> {
         true => OpenOptions::new().write(true).create(true).truncate(true).open(file),
         false => OpenOptions::new().write(true).create_new(true).open(file),
     };
-    let written = opened.and_then(|mut opened| opened.write_all(pending::template().as_bytes()));
+    let written = opened.and_then(|mut opened| opened.write_all(template().as_bytes()));
     written.map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::new(format!("{} is there already", file.display()))
             .help("name another file, or replace it with `--force`"),

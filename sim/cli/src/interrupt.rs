@@ -9,7 +9,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// The exit code that shells expect of a program ended by Ctrl-C: 128 + SIGINT.
 const KILLED: i32 = 130;
 
-/// A flag that Ctrl-C (or SIGTERM, where `ctrlc` sees it) sets from now on.
+/// A flag that Ctrl-C sets from now on.
 pub(crate) fn flag() -> &'static AtomicBool {
     let heard = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {

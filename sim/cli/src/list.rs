@@ -1,12 +1,15 @@
 //! `faas-lab profiles` and `faas-lab policies`: what a scenario can name.
 
+use std::fmt::Display;
+
 use faas_lab_model::policies::listings;
+use faas_lab_model::scenario;
 
 use crate::failure::{Failure, Outcome};
-use crate::{pending, terminal};
+use crate::terminal;
 
 pub(crate) fn profiles() -> Result<Outcome, Failure> {
-    terminal::print(&table(&pending::profiles()))?;
+    terminal::print(&table(&scenario::profiles()))?;
     Ok(Outcome::Done)
 }
 
@@ -32,7 +35,7 @@ pub(crate) fn policies() -> Result<Outcome, Failure> {
 }
 
 /// Names and what they mean, in two columns.
-fn table(rows: &[(String, String)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+fn table<N: Display>(rows: &[(N, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.to_string().chars().count()).max().unwrap_or(0);
     rows.iter().map(|(name, about)| format!("{name:<width$}  {about}\n")).collect()
 }

@@ -10,7 +10,6 @@ mod interrupt;
 mod list;
 mod man;
 mod output;
-mod pending;
 mod progress;
 mod report;
 mod requests;

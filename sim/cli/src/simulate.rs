@@ -17,13 +17,13 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{REPORT, REQUESTS, RESULT, Staging, TIMELINE};
 use crate::progress::ProgressLine;
 use crate::requests::RequestsFile;
-use crate::{interrupt, pending, terminal};
+use crate::{interrupt, terminal};
 
 /// Where results go by default.
 const RESULTS: &str = "faas-lab-results";
 
 pub(crate) fn run(arguments: &SimulateArguments) -> Result<Outcome, Failure> {
-    let scenario = pending::load(&arguments.scenario, &overrides(arguments))?;
+    let scenario = Scenario::load(&arguments.scenario, &overrides(arguments))?;
     let target = arguments.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(&scenario.name));
     let staging = Staging::new(&target)?;
 
@@ -177,8 +177,10 @@ impl<'a> Summary<'a> {
 fn text(simulated: &Simulated, paths: &Paths) -> String {
     let mut text = summary(&simulated.result, &terminal::options());
     if let Some(likeness) = &simulated.likeness {
-        for check in likeness.checks.iter().filter(|check| too_far(check)) {
-            text.push_str(&format!("\nThe {} is further from theory than chance explains.\n", check.quantity));
+        let far: Vec<&str> =
+            likeness.checks.iter().filter(|check| too_far(check)).map(|check| check.quantity.as_str()).collect();
+        if !far.is_empty() {
+            text.push_str(&format!("\nFurther from theory than chance explains: {}.\n", far.join(", ")));
         }
         for comment in &likeness.comments {
             text.push_str(&format!("\n{comment}\n"));

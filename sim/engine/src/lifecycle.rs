@@ -82,7 +82,9 @@ impl World<'_> {
         let settings = &self.scenario.functions[function as usize];
         self.functions[function as usize].desired = settings.replicas.initial;
         self.recorder.functions[function as usize].desired.set(SimTime::ZERO, i64::from(settings.replicas.initial));
-        for _ in 0..settings.replicas.initial {
+        // The list says what replicas do, the bounds how many there are; those the list leaves out are idle.
+        let listed: u32 = settings.initial.iter().map(|initial| initial.count).sum();
+        for _ in listed..settings.replicas.initial {
             if let Some(replica) = self.ready_replica(function) {
                 self.replica_idle(replica);
             }

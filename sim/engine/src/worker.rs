@@ -307,6 +307,8 @@ impl World<'_> {
         }
         self.serve_backlog(replica);
         self.call_up(function);
+        // A request that found its place here needs its start no more.
+        self.cancel_surplus(function);
         if self.replicas[replica as usize].hosted() == 0 {
             self.replica_idle(replica);
         }

@@ -11,7 +11,7 @@ use faas_lab_model::policies::dispatch::IdleRouting;
 use faas_lab_model::policies::provisioning::Binding;
 use faas_lab_model::policies::{KeepAlivePolicy, PerRequest, Scaling};
 use faas_lab_model::scenario::{
-    Arrivals, Concurrency, Discipline, Function, Invocation, NodeGroup, Scenario, WaitingRoom, WarmUp,
+    Arrivals, Concurrency, Discipline, Function, InitialState, Invocation, NodeGroup, Scenario, WaitingRoom, WarmUp,
 };
 use faas_lab_model::statistics::student_t_factor;
 use faas_lab_model::theory::{
@@ -80,7 +80,8 @@ pub fn check(scenario: &Scenario, records: &[RunRecord]) -> Likeness {
     if records.len() < 2 {
         comments.push("A single replication has no standard error to compare by; take `--replications 10`.".to_owned());
     }
-    if scenario.warm_up == WarmUp::Given(Default::default()) && scenario.functions[0].initial.is_empty() {
+    let empty = scenario.functions[0].initial.iter().all(|replicas| replicas.state != InitialState::Busy);
+    if scenario.warm_up == WarmUp::Given(Default::default()) && empty {
         comments.push(
             "The run starts empty and nothing is left out, so what builds up slowly comes out low; `warmup = \"auto\"` \
              avoids this."
@@ -507,7 +508,7 @@ fn keep_alive(
         .says("share of cold starts", result::COLD_SHARE, Some(means.p_cold / served), STACK)?
         .says("mean replicas", result::REPLICAS_MEAN, Some(means.replicas()), STACK)?
         .says("mean busy replicas", result::REPLICAS_BUSY_MEAN, Some(means.busy), LITTLE)?;
-    if means.p_rejected > 0.0 {
+    if means.p_rejected > 1e-9 {
         return known.says("blocking", result::REFUSED_SHARE, Some(means.p_rejected), ERLANG)?.done();
     }
     known.done()
