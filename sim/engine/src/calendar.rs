@@ -1,8 +1,8 @@
 //! The calendar of future events.
 //!
-//! A four-ary heap holds what may come at any time. Deadlines of one constant length expire in the order they were set, so
-//! they wait in first-in-first-out rings beside it, which cost almost nothing. Both share one sequence number: ties leave
-//! in scheduling order.
+//! A four-ary heap holds what may come at any time. Deadlines of one constant length expire in the order they were set, and
+//! so do the arrivals of one workload: those wait in first-in-first-out rings beside the heap, which cost almost nothing.
+//! All share one sequence number: ties leave in scheduling order.
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,11 @@ use faas_lab_model::time::{SimTime, Span};
 
 use crate::event::Event;
 
-/// More different constant delays than this go to the heap: looking at every ring's front has its cost too.
+/// More rings than this are not made, and the heap serves instead: looking at every ring's front has its cost too.
 const MOST_RINGS: usize = 8;
+
+/// Of those, so many may be for arrivals.
+const MOST_ARRIVAL_RINGS: usize = 4;
 
 /// What happens when.
 #[derive(Debug, Default)]
@@ -46,8 +49,14 @@ struct Entry {
 
 #[derive(Debug)]
 struct Ring {
-    delay: Span,
+    kind: RingKind,
     entries: VecDeque<Entry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RingKind {
+    Deadlines(Span),
+    Arrivals(u32),
 }
 
 impl Calendar {
@@ -77,15 +86,35 @@ impl Calendar {
     /// `event` happens after `delay`, one of few constants that many events share.
     #[inline]
     pub(crate) fn schedule_deadline(&mut self, delay: Span, event: Event) {
-        let ring = match self.rings.iter().position(|ring| ring.delay == delay) {
-            Some(ring) => ring,
-            None if self.rings.len() < MOST_RINGS => {
-                self.rings.push(Ring { delay, entries: VecDeque::new() });
-                self.rings.len() - 1
-            }
-            None => return self.schedule_in(delay, event),
-        };
-        let key = Key::new(self.now + delay, self.next_sequence());
+        let at = self.now + delay;
+        match self.ring(RingKind::Deadlines(delay), MOST_RINGS) {
+            Some(ring) => self.push_ring(ring, at, event),
+            None => self.schedule_at(at, event),
+        }
+    }
+
+    /// The next request of `workload` arrives at `at`, which is not before the one scheduled last.
+    #[inline]
+    pub(crate) fn schedule_arrival(&mut self, at: SimTime, workload: u32) {
+        match self.ring(RingKind::Arrivals(workload), MOST_ARRIVAL_RINGS) {
+            Some(ring) => self.push_ring(ring, at, Event::Arrival(workload)),
+            None => self.schedule_at(at, Event::Arrival(workload)),
+        }
+    }
+
+    #[inline]
+    fn ring(&mut self, kind: RingKind, most: usize) -> Option<usize> {
+        let known = self.rings.iter().position(|ring| ring.kind == kind);
+        if known.is_none() && self.rings.len() < most {
+            self.rings.push(Ring { kind, entries: VecDeque::new() });
+            return Some(self.rings.len() - 1);
+        }
+        known
+    }
+
+    #[inline]
+    fn push_ring(&mut self, ring: usize, at: SimTime, event: Event) {
+        let key = Key::new(at, self.next_sequence());
         if self.rings[ring].entries.is_empty() && self.first_ring.is_none_or(|(first, _)| key < first) {
             self.first_ring = Some((key, ring));
         }
@@ -179,9 +208,14 @@ mod tests {
         let mut calendar = Calendar::default();
         let mut expected: Vec<(SimTime, u32)> = Vec::new();
         let mut left = Vec::new();
+        let mut arrivals = SimTime::ZERO;
         for id in 0..20_000u32 {
             let bits = draws.bits();
-            let at = if bits.is_multiple_of(3) {
+            let at = if bits.is_multiple_of(7) {
+                arrivals = arrivals.max(calendar.now()) + Span::from_nanos((bits >> 8) % 5);
+                calendar.schedule_arrival(arrivals, id);
+                arrivals
+            } else if bits.is_multiple_of(3) {
                 let delay = Span::from_nanos((bits >> 8) % 12 * 10);
                 calendar.schedule_deadline(delay, Event::Arrival(id));
                 calendar.now() + delay

@@ -66,7 +66,7 @@ impl World<'_> {
     #[inline]
     fn schedule_next_arrival(&mut self, workload: u32) {
         if let Some(at) = self.sources[workload as usize].schedule.next() {
-            self.calendar.schedule_at(at, Event::Arrival(workload));
+            self.calendar.schedule_arrival(at, workload);
         }
     }
 

@@ -193,7 +193,7 @@ fn responses(seen: &[&FunctionRecord]) -> Vec<ResponseHistogram> {
 /// `None` for an empty histogram.
 fn encode(times: &TimeHistogram) -> Option<HistogramData> {
     let mut bytes = Vec::new();
-    V2Serializer::new().serialize(times.micros(), &mut bytes).expect("writing to memory cannot fail");
+    V2Serializer::new().serialize(&times.histogram(), &mut bytes).expect("writing to memory cannot fail");
     Some(HistogramData {
         count: times.count(),
         mean_seconds: times.mean()?,

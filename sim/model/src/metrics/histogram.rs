@@ -7,10 +7,17 @@ use crate::time::Span;
 /// Significant decimal digits that quantiles keep.
 const DIGITS: u8 = 3;
 
-/// A histogram of times: quantiles to three significant digits of a microsecond count, mean, least and most exactly.
-#[derive(Clone, Debug, PartialEq)]
+/// So many times are kept as they are before a histogram is made of them: a system of a thousand quiet functions then
+/// takes kilobytes for each, and not a hundred.
+const FEW: usize = 4096;
+
+/// Times, with quantiles to three significant digits of a microsecond count; mean, least and most are exact.
+#[derive(Clone, Debug)]
 pub struct TimeHistogram {
-    micros: Histogram<u64>,
+    /// The times in microseconds, while there are few.
+    few: Vec<u32>,
+    /// All of them, once there are many.
+    many: Option<Histogram<u64>>,
     sum_nanos: u128,
     min: Span,
     max: Span,
@@ -18,12 +25,7 @@ pub struct TimeHistogram {
 
 impl Default for TimeHistogram {
     fn default() -> TimeHistogram {
-        TimeHistogram {
-            micros: Histogram::new(DIGITS).expect("three digits are allowed"),
-            sum_nanos: 0,
-            min: Span::MAX,
-            max: Span::ZERO,
-        }
+        TimeHistogram { few: Vec::new(), many: None, sum_nanos: 0, min: Span::MAX, max: Span::ZERO }
     }
 }
 
@@ -31,15 +33,37 @@ impl TimeHistogram {
     /// Adds one time.
     #[inline]
     pub fn record(&mut self, time: Span) {
-        self.micros.record(time.as_nanos() / 1000).expect("an auto-resizing histogram takes every value");
+        self.record_micros(time.as_nanos() / 1000);
         self.sum_nanos += u128::from(time.as_nanos());
         self.min = self.min.min(time);
         self.max = self.max.max(time);
     }
 
+    #[inline]
+    fn record_micros(&mut self, micros: u64) {
+        match (&mut self.many, u32::try_from(micros)) {
+            (Some(many), _) => many.record(micros).expect("an auto-resizing histogram takes every value"),
+            (None, Ok(micros)) if self.few.len() < FEW => self.few.push(micros),
+            (None, _) => {
+                let mut many = self.histogram();
+                many.record(micros).expect("an auto-resizing histogram takes every value");
+                self.few = Vec::new();
+                self.many = Some(many);
+            }
+        }
+    }
+
     /// Adds all times of another histogram.
     pub fn merge(&mut self, other: &TimeHistogram) {
-        self.micros.add(&other.micros).expect("an auto-resizing histogram takes every value");
+        match &other.many {
+            None => other.few.iter().for_each(|micros| self.record_micros(u64::from(*micros))),
+            Some(theirs) => {
+                let mut mine = self.many.take().unwrap_or_else(|| self.histogram());
+                mine.add(theirs).expect("an auto-resizing histogram takes every value");
+                self.few = Vec::new();
+                self.many = Some(mine);
+            }
+        }
         self.sum_nanos += other.sum_nanos;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -47,7 +71,7 @@ impl TimeHistogram {
 
     /// Number of times.
     pub fn count(&self) -> u64 {
-        self.micros.len()
+        self.many.as_ref().map_or(self.few.len() as u64, Histogram::len)
     }
 
     /// Sum of all times in seconds.
@@ -72,16 +96,88 @@ impl TimeHistogram {
 
     /// The time in seconds below or at which a share `q` ∈ [0, 1] of the times lies; `None` when empty.
     ///
-    /// The middle of the histogram's bucket, so that its error has no sign; never outside the exact least and most.
+    /// The middle of its bucket, so that the error has no sign; never outside the exact least and most.
     pub fn quantile(&self, q: f64) -> Option<f64> {
         let (min, max) = (self.min()?.as_secs_f64(), self.max()?.as_secs_f64());
-        let micros = self.micros.value_at_quantile(q);
-        let (low, high) = (self.micros.lowest_equivalent(micros), self.micros.highest_equivalent(micros));
+        let (low, high) = match &self.many {
+            Some(many) => {
+                let micros = many.value_at_quantile(q);
+                (many.lowest_equivalent(micros), many.highest_equivalent(micros))
+            }
+            None => {
+                let rank = (q * self.few.len() as f64).ceil().max(1.0) as usize;
+                let mut sorted = self.few.clone();
+                let (_, micros, _) = sorted.select_nth_unstable(rank.min(self.few.len()) - 1);
+                (u64::from(*micros), u64::from(*micros))
+            }
+        };
         Some(((low as f64 + high as f64 + 1.0) / 2.0 * 1e-6).clamp(min, max))
     }
 
-    /// The microsecond counts, for serialization and charts.
-    pub fn micros(&self) -> &Histogram<u64> {
-        &self.micros
+    /// The times in microseconds as an HdrHistogram, for serialization.
+    pub fn histogram(&self) -> Histogram<u64> {
+        match &self.many {
+            Some(many) => many.clone(),
+            None => {
+                let mut histogram = Histogram::new(DIGITS).expect("three digits are allowed");
+                for micros in &self.few {
+                    histogram.record(u64::from(*micros)).expect("an auto-resizing histogram takes every value");
+                }
+                histogram
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distributions::Distribution;
+    use crate::rng::Seed;
+
+    fn times(n: usize) -> Vec<Span> {
+        let law = Distribution::Lognormal { median: 0.2, sigma: 1.0 };
+        let mut stream = Seed(8).stream("times");
+        (0..n).map(|_| law.sample(&mut stream)).collect()
+    }
+
+    fn of(times: &[Span]) -> TimeHistogram {
+        let mut histogram = TimeHistogram::default();
+        times.iter().for_each(|time| histogram.record(*time));
+        histogram
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_sorted_times_to_three_digits() {
+        for n in [1, 2, 100, FEW, FEW + 1, 50_000] {
+            let mut sorted = times(n);
+            let histogram = of(&sorted);
+            sorted.sort();
+            for q in [0.0, 0.5, 0.9, 0.99, 1.0] {
+                let exact = sorted[((q * n as f64).ceil().max(1.0) as usize - 1).min(n - 1)].as_secs_f64();
+                let found = histogram.quantile(q).expect("there are times");
+                assert!((found / exact - 1.0).abs() < 1e-3, "{q} of {n}: {found} vs {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn merging_is_as_if_recorded_together_whatever_the_sizes() {
+        let all = times(12_000);
+        for cut in [0, 10, FEW, 6_000, 11_990] {
+            let mut merged = of(&all[..cut]);
+            merged.merge(&of(&all[cut..]));
+            assert_eq!(merged.histogram(), of(&all).histogram());
+            assert_eq!((merged.count(), merged.min(), merged.max()), (12_000, of(&all).min(), of(&all).max()));
+            assert_eq!(merged.mean(), of(&all).mean());
+        }
+    }
+
+    #[test]
+    fn a_time_past_an_hour_is_kept_too() {
+        let mut histogram = of(&times(10));
+        histogram.record(Span::from_secs(90_000));
+        assert!((histogram.quantile(1.0).expect("there are times") - 90_000.0).abs() < 90.0);
+        assert_eq!(TimeHistogram::default().quantile(0.5), None);
     }
 }
