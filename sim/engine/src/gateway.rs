@@ -263,9 +263,10 @@ impl World<'_> {
                 self.recorder.functions[function as usize].waiting.add(now, -1);
                 self.cancel_surplus(function);
             }
-            Stage::BackOff | Stage::Sending | Stage::GatewayQueue | Stage::Committing | Stage::Held | Stage::Lost => {
+            Stage::BackOff | Stage::Sending | Stage::GatewayQueue | Stage::Committing | Stage::Held => {
                 call.stage = Stage::Over
             }
+            Stage::Lost => self.leave_lost(id),
             Stage::Bound => self.leave_backlog(id),
             // The gateway's CPU notices when it is done.
             Stage::GatewayBusy | Stage::Over => {}

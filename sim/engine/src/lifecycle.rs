@@ -435,14 +435,14 @@ impl World<'_> {
         self.calendar.schedule_deadline(self.scenario.cluster.termination_grace, Event::GraceOver(id));
     }
 
-    /// A ready replica can no longer be sent calls.
+    /// A replica can no longer be sent calls; of one that has left before nothing is left to do.
     fn leave_pool(&mut self, replica: u32) {
         let now = self.calendar.now();
         let host = &mut self.replicas[replica as usize];
         let function = host.function as usize;
-        if let Some(handle) = host.handle.take() {
-            self.functions[function].pool.remove(handle);
-        }
+        let Some(handle) = host.handle.take() else { return };
+        self.functions[function].pool.remove(handle);
+        // One that is still starting was never counted as ready, though calls may be bound to it.
         if matches!(host.state, State::Ready | State::Lost) {
             self.functions[function].ready -= 1;
             self.recorder.functions[function].ready.add(now, -1);
@@ -467,11 +467,11 @@ impl World<'_> {
             self.functions[function].starting -= 1;
             self.recorder.functions[function].starting.add(now, -1);
         }
-        self.clear_tasks(replica);
         self.leave_pool(replica);
         // No longer one that could be given up twice, whatever ends its calls now.
         self.replicas[replica as usize].state = State::Lost;
         self.fail_calls(replica);
+        self.clear_tasks(replica);
         let host = &mut self.replicas[replica as usize];
         host.alive = false;
         host.generation = host.generation.wrapping_add(1);
@@ -564,8 +564,9 @@ impl World<'_> {
             return;
         }
         let now = self.calendar.now();
+        // From here on nothing can be placed here, whatever room the end of its replicas makes.
+        self.nodes[node].up = false;
         for replica in self.replicas_on(index) {
-            self.clear_tasks(replica);
             match self.replicas[replica as usize].state {
                 State::Ready => {
                     self.replicas[replica as usize].state = State::Lost;
@@ -577,7 +578,7 @@ impl World<'_> {
                 _ => self.end_replica(replica),
             }
         }
-        self.nodes[node].lose();
+        self.nodes[node].lose(now);
         let meter = &mut self.recorder.nodes[node];
         meter.settle(now);
         meter.up = false;
@@ -607,14 +608,8 @@ impl World<'_> {
         }
         self.nodes[index as usize].seen_up = false;
         for replica in self.replicas_on(index) {
-            self.leave_pool_when_lost(replica);
-            self.fail_calls(replica);
-        }
-    }
-
-    fn leave_pool_when_lost(&mut self, replica: u32) {
-        if self.replicas[replica as usize].handle.is_some() {
             self.leave_pool(replica);
+            self.fail_calls(replica);
         }
     }
 
@@ -645,7 +640,7 @@ impl World<'_> {
         meter.up = true;
         meter.busy_cores = reserved;
         for replica in self.replicas_on(index) {
-            self.leave_pool_when_lost(replica);
+            self.leave_pool(replica);
             self.fail_calls(replica);
             let host = &mut self.replicas[replica as usize];
             host.restarts += 1;

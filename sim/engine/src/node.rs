@@ -213,9 +213,15 @@ impl Node {
         (1.0 + (speedup - 1.0) * (self.busy - 1.0) / (self.cores - 1.0)) / self.busy
     }
 
-    /// Forgets all tasks and the images' being pulled: the machine is lost.
-    pub(crate) fn lose(&mut self) {
+    /// Forgets all tasks and the images that are being pulled: the machine is lost.
+    pub(crate) fn lose(&mut self, now: SimTime) {
         self.up = false;
+        for image in &mut self.images {
+            if *image > now {
+                *image = SimTime::NEVER;
+            }
+        }
+        self.pulls_end = SimTime::ZERO;
         self.losses += 1;
         self.active.clear();
         self.busy = 0.0;

@@ -35,9 +35,7 @@ impl World<'_> {
         let settings = &self.scenario.functions[function];
         let host = &mut self.replicas[replica as usize];
         if host.state == State::Lost {
-            // Packets go nowhere until the endpoints are corrected.
-            call.stage = Stage::Lost;
-            return;
+            return self.lose(id);
         }
         if settings.watchdog.max_inflight.is_some_and(|limit| host.in_flight >= limit) {
             return self.refuse(id, TOO_MANY);
@@ -361,7 +359,29 @@ impl World<'_> {
         if gateway_done {
             self.release(id);
         } else {
-            self.calls[id].stage = Stage::Lost;
+            self.lose(id);
+        }
+    }
+
+    /// A call's packets go nowhere until the endpoints are corrected. Whoever sent it sees a call in flight meanwhile: it
+    /// keeps its slot, and an even dispatcher does not take the dead replica for an idle one.
+    fn lose(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        call.stage = Stage::Lost;
+        let host = &self.replicas[call.replica as usize];
+        if let Some(handle) = host.handle {
+            self.functions[call.function as usize].pool.begin(handle);
+        }
+    }
+
+    /// Nobody waits any longer for a call to a machine that is gone.
+    pub(crate) fn leave_lost(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        call.stage = Stage::Over;
+        let function = call.function;
+        if let Some(handle) = self.replicas[call.replica as usize].handle {
+            self.functions[function as usize].pool.end(handle);
+            self.call_up(function);
         }
     }
 
