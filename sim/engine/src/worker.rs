@@ -290,17 +290,17 @@ impl World<'_> {
         {
             state.pool.end(handle);
         }
-        let hosted = host.hosted();
+        let (hosted, host_state) = (host.hosted(), host.state);
         if hosted == 0 {
             self.recorder.functions[function as usize].busy.add(now, -1);
         }
-        if host.state == State::Draining {
-            if hosted == 0 {
-                self.end_replica(replica);
-            }
-            return;
+        if host_state == State::Draining {
+            return match hosted {
+                0 => self.end_replica(replica),
+                _ => self.serve_backlog(replica),
+            };
         }
-        if host.state != State::Ready {
+        if host_state != State::Ready {
             return;
         }
         self.serve_backlog(replica);
