@@ -67,12 +67,12 @@ impl World<'_> {
         index
     }
 
-    fn id_of(&self, replica: u32) -> ReplicaId {
+    pub(crate) fn id_of(&self, replica: u32) -> ReplicaId {
         ReplicaId { index: replica, generation: self.replicas[replica as usize].generation }
     }
 
     /// The replica, if it still exists.
-    fn there(&self, id: ReplicaId) -> Option<&Replica> {
+    pub(crate) fn there(&self, id: ReplicaId) -> Option<&Replica> {
         let replica = &self.replicas[id.index as usize];
         (replica.alive && replica.generation == id.generation).then_some(replica)
     }
@@ -104,12 +104,8 @@ impl World<'_> {
                         let id = self.calls.insert(call);
                         self.deliver(id, replica);
                     }
-                    InitialState::Idle { expires } => {
-                        self.replica_idle(replica);
-                        if let Some(at) = expires {
-                            self.keep_until(replica, at);
-                        }
-                    }
+                    InitialState::Idle { expires: Some(at) } => self.keep_until(replica, at),
+                    InitialState::Idle { expires: None } => self.replica_idle(replica),
                 }
             }
         }
@@ -123,22 +119,37 @@ impl World<'_> {
         if !self.place(replica) {
             return None;
         }
+        let node = self.replicas[replica as usize].node;
+        if node != NO_NODE {
+            self.nodes[node as usize].has_image(function as usize);
+        }
         self.becomes_ready(replica);
         Some(replica)
     }
 
     /// Another replica begins to start.
-    pub(crate) fn start_replica(&mut self, function: u32) -> u32 {
+    pub(crate) fn start_replica(&mut self, function: u32) {
+        let replica = self.plan_replica(function);
+        self.begin_start(replica);
+    }
+
+    /// Another replica is wanted; calls can be bound to it before it begins to start.
+    pub(crate) fn plan_replica(&mut self, function: u32) -> u32 {
         let now = self.calendar.now();
         let replica = self.new_replica(function, State::Scheduling);
         self.functions[function as usize].starting += 1;
         let meter = &mut self.recorder.functions[function as usize];
         meter.starting.add(now, 1);
         meter.totals().starts += 1;
+        replica
+    }
+
+    /// The first phase of a start, and every other that takes no time.
+    pub(crate) fn begin_start(&mut self, replica: u32) {
+        let function = self.replicas[replica as usize].function;
         let law = &self.scenario.functions[function as usize].cold_start.schedule;
         let delay = law.sample(&mut self.cold_draws(replica, Phase::Schedule));
         self.next_phase(replica, delay);
-        replica
     }
 
     fn cold_draws(&self, replica: u32, phase: Phase) -> faas_lab_model::rng::Draws {
@@ -166,7 +177,12 @@ impl World<'_> {
             }
             State::Preparing => self.boot(id.index),
             State::Booting => self.booted(id.index),
-            State::Settling => self.becomes_ready(id.index),
+            State::Settling => {
+                self.becomes_ready(id.index);
+                if self.there(id).is_some_and(|host| host.hosted() == 0 && host.state == State::Ready) {
+                    self.replica_idle(id.index);
+                }
+            }
             State::CrashBackOff => {
                 self.replicas[id.index as usize].phase_start = self.calendar.now();
                 self.prepare(id.index);
@@ -322,14 +338,12 @@ impl World<'_> {
             let id = self.id_of(replica);
             self.calendar.schedule_in(delay, Event::Crash(id));
         }
+        self.accept_bound(replica);
         self.serve_backlog(replica);
         self.call_up(function);
         self.cancel_surplus(function);
         self.start_for_waiting(function);
         self.release_held(function);
-        if self.there(self.id_of(replica)).is_some_and(|host| host.hosted() == 0 && host.state == State::Ready) {
-            self.replica_idle(replica);
-        }
     }
 
     // ---- Scale per request ----
@@ -358,7 +372,13 @@ impl World<'_> {
             if !provisioner.start_for_waiting(&supply) {
                 return;
             }
-            self.start_replica(function);
+            let bound = provisioner.binding == Binding::Replica;
+            let replica = self.plan_replica(function);
+            if bound {
+                // The first that waits is bound to it, before a later arrival can be.
+                self.call_up(function);
+            }
+            self.begin_start(replica);
         }
     }
 
@@ -598,6 +618,10 @@ impl World<'_> {
         if self.functions[function as usize].provisioner.is_none() {
             self.reconcile(function);
         } else {
+            let at_least = self.scenario.functions[function as usize].replicas.min as usize;
+            while self.functions[function as usize].replicas.len() < at_least {
+                self.start_replica(function);
+            }
             self.start_for_waiting(function);
         }
     }

@@ -148,6 +148,11 @@ impl Node {
         self.images[function].max(now)
     }
 
+    /// The image of `function` has been here from the start: a replica runs from it.
+    pub(crate) fn has_image(&mut self, function: usize) {
+        self.images[function] = SimTime::ZERO;
+    }
+
     /// Brings the tasks' progress up to `now`. Returns the cores-nanoseconds since the last time, by active replica.
     pub(crate) fn advance(&mut self, now: SimTime, replicas: &mut [Replica], mut burnt: impl FnMut(u32, f64)) {
         let nanos = now.since(self.last).as_nanos() as f64;

@@ -16,7 +16,7 @@ use faas_lab_model::time::{SimTime, Span};
 
 use crate::call::{CallId, Stage};
 use crate::event::Event;
-use crate::replica::{NO_NODE, State, Task};
+use crate::replica::{NO_NODE, ReplicaId, State, Task};
 use crate::stream;
 use crate::world::World;
 
@@ -58,16 +58,35 @@ impl World<'_> {
         if let Some(handle) = host.handle {
             self.functions[function].pool.begin(handle);
         }
+        if !ready {
+            // Its watchdog's clocks start when it is up: see `accept_bound`.
+            call.stage = Stage::Bound;
+            call.cold = true;
+            return host.backlog.push_back(id);
+        }
         if let Some(limit) = settings.watchdog.exec_timeout {
             self.calendar.schedule_deadline(limit, Event::ExecTimeout(id));
         }
-        if !ready || full {
-            call.stage = if ready { Stage::Backlog } else { Stage::Bound };
+        if full {
+            call.stage = Stage::Backlog;
             host.backlog.push_back(id);
         } else {
             self.start_service(id, replica);
         }
         self.check_memory(replica);
+    }
+
+    /// A replica is ready: its watchdog accepts the calls that are bound to it.
+    pub(crate) fn accept_bound(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &self.replicas[replica as usize];
+        let exec_timeout = self.scenario.functions[host.function as usize].watchdog.exec_timeout;
+        for &id in &host.backlog {
+            self.calls[id].accepted = now;
+            if let Some(limit) = exec_timeout {
+                self.calendar.schedule_deadline(limit, Event::ExecTimeout(id));
+            }
+        }
     }
 
     /// Whether a replica's calls take it past its memory limit; then it is killed.
@@ -91,7 +110,8 @@ impl World<'_> {
         let settings = &self.scenario.functions[call.function as usize];
         let class = self.functions[call.function as usize].class;
         let work = match &settings.cold_demand {
-            Some(law) if call.cold => law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt)),
+            // The first of the calls that are bound to a start is the one that caused it.
+            Some(law) if call.stage == Stage::Bound && call.cold && host.running == 1 => law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt)),
             _ => call.demand,
         };
         let overhead = match settings.watchdog.overhead.is_zero() {
@@ -113,7 +133,13 @@ impl World<'_> {
         }
         call.work = work.as_nanos() as f64 * self.nodes[node as usize].slowdown(class);
         if work.is_zero() {
-            return self.cpu_work_over(id);
+            if settings.stream.is_some() {
+                return self.stream_begins(id);
+            }
+            // Never ends on the spot, so that no chain of such calls is as deep as it is long.
+            call.stage = Stage::Sleeping;
+            let wait = call.wait;
+            return self.calendar.schedule_in(wait, Event::Served(id));
         }
         call.stage = Stage::Working;
         let work = call.work;
@@ -582,7 +608,7 @@ impl World<'_> {
         self.nodes[node].wake = SimTime::NEVER;
         self.advance_node(node);
         // A task is done when less than a nanosecond of it is left: nothing finer can be scheduled.
-        let mut done = Vec::new();
+        let mut done: Vec<(ReplicaId, Task)> = Vec::new();
         for i in 0..self.nodes[node].active.len() {
             let replica = self.nodes[node].active[i];
             while let Some((task, left)) = self.first_task(replica) {
@@ -590,7 +616,7 @@ impl World<'_> {
                     break;
                 }
                 self.replicas[replica as usize].cpu.take_first(true);
-                done.push((replica, task));
+                done.push((self.id_of(replica), task));
                 if let Task::Call(id) = task {
                     // Out of `Working`, so that nobody finds it there again.
                     self.calls[id].stage = Stage::Sleeping;
@@ -601,9 +627,15 @@ impl World<'_> {
         self.nodes[node].active.retain(|replica| replicas[*replica as usize].cpu.tasks > 0);
         self.share_cores(node);
         for (replica, task) in done {
+            // The end of one may have been the end of another.
             match task {
-                Task::Call(id) => self.cpu_work_over(id),
-                Task::Boot => self.booted(replica),
+                Task::Call(id) if self.calls.get(id).is_some_and(|call| call.stage == Stage::Sleeping) => {
+                    self.cpu_work_over(id)
+                }
+                Task::Boot if self.there(replica).is_some_and(|host| host.state == State::Booting) => {
+                    self.booted(replica.index)
+                }
+                _ => {}
             }
         }
     }
