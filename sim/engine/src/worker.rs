@@ -14,13 +14,15 @@ use faas_lab_model::rng::Uniforms;
 use faas_lab_model::scenario::WatchdogMode;
 use faas_lab_model::time::{SimTime, Span};
 
-use crate::call::{CallId, Stage};
+use crate::call::{CallId, Origin, Stage};
 use crate::event::Event;
 use crate::replica::{NO_NODE, ReplicaId, State, Task};
 use crate::stream;
 use crate::world::World;
 
 const TOO_MANY: Ending = Ending::new(OutcomeKind::Refused, Some(Hop::Replica), Some(429));
+/// The watchdog's connection breaks without an answer, which the gateway reports as 502.
+const WRITTEN_TOO_LATE: Ending = Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogWrite), Some(502));
 const REPLICA_GONE: Ending = Ending::new(OutcomeKind::Failed, Some(Hop::Replica), Some(502));
 
 impl World<'_> {
@@ -40,7 +42,11 @@ impl World<'_> {
         if settings.watchdog.max_inflight.is_some_and(|limit| host.in_flight >= limit) {
             return self.refuse(id, TOO_MANY);
         }
-        let upload = self.sources[call.workload as usize].upload;
+        // A queue worker has the whole body at hand.
+        let upload = match call.origin {
+            Origin::Worker { .. } => Span::ZERO,
+            _ => self.sources[call.workload as usize].upload,
+        };
         if settings.watchdog.read_timeout.is_some_and(|limit| upload > limit) {
             return self.refuse(id, Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogRead), Some(500)));
         }
@@ -181,8 +187,7 @@ impl World<'_> {
             && self.keys.errors.draws(call.request, call.attempt).uniform() < settings.error_rate;
         let late = settings.watchdog.write_timeout.is_some_and(|limit| now - call.accepted > limit);
         let ending = match (late, failed) {
-            // The watchdog's connection breaks without an answer, which the gateway reports as 502.
-            (true, _) => Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogWrite), Some(502)),
+            (true, _) => WRITTEN_TOO_LATE,
             (false, true) => Ending::new(OutcomeKind::Failed, Some(Hop::Replica), Some(500)),
             (false, false) => Ending::OK,
         };
@@ -204,7 +209,13 @@ impl World<'_> {
         if !at_work || !call.counted {
             return;
         }
-        let timed_out = |status| Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogExec), Some(status));
+        let limit = self.scenario.functions[call.function as usize].watchdog.write_timeout;
+        let late = limit.is_some_and(|limit| self.calendar.now() - call.accepted > limit);
+        // What the watchdog says after its write deadline does not reach the gateway.
+        let timed_out = |status| match late {
+            true => WRITTEN_TOO_LATE,
+            false => Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogExec), Some(status)),
+        };
         let streaming = call.stage == Stage::Streaming;
         match self.scenario.functions[call.function as usize].watchdog.mode {
             _ if streaming => self.stream_cut(id),
@@ -223,8 +234,8 @@ impl World<'_> {
             // Killed before it wrote anything: an empty 200.
             WatchdogMode::Streaming => {
                 self.stop_service(id);
-                let ending = Ending::new(OutcomeKind::Truncated, Some(Hop::WatchdogExec), Some(200));
-                self.gateway_replies(id, ending, 0);
+                let empty = Ending::new(OutcomeKind::Truncated, Some(Hop::WatchdogExec), Some(200));
+                self.gateway_replies(id, if late { WRITTEN_TOO_LATE } else { empty }, 0);
             }
         }
     }
@@ -436,7 +447,8 @@ impl World<'_> {
             && received + limit < end
             && received + limit >= now
         {
-            self.calendar.schedule_at(received + limit, Event::GatewayWriteTimeout(id));
+            let noticed = now + stream::next_send(body, (received + limit).since(now));
+            self.calendar.schedule_at(noticed, Event::GatewayWriteTimeout(id));
         }
     }
 
@@ -447,7 +459,9 @@ impl World<'_> {
         let Some(body) = &settings.stream else { return 0 };
         let began = SimTime::ZERO + call.wait;
         let now = self.calendar.now();
-        let until = settings.watchdog.write_timeout.map_or(now, |limit| now.min(call.accepted + limit));
+        let watchdog = settings.watchdog.write_timeout.map_or(SimTime::NEVER, |limit| call.accepted + limit);
+        let gateway = self.scenario.gateway.write_timeout.map_or(SimTime::NEVER, |limit| call.received + limit);
+        let until = now.min(watchdog).min(gateway);
         stream::on_wire(body, until.since(began))
     }
 
