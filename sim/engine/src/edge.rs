@@ -171,6 +171,8 @@ impl World<'_> {
         }
         let began = call.stage == Stage::Streaming;
         let so_far = if began { self.streamed(id) } else { 0 };
+        let lost = call.stage == Stage::Lost;
+        let answered = call.gateway_done && call.ending.kind == OutcomeKind::Ok;
         let call = &mut self.calls[id];
         call.client_done = true;
         call.body_bytes = so_far;
@@ -178,6 +180,9 @@ impl World<'_> {
         if !self.calls[id].gateway_done {
             self.close_at_gateway(id, None);
             self.abandon(id);
+        }
+        if lost || answered {
+            self.waste(id);
         }
         self.release(id);
     }

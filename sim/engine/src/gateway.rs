@@ -229,20 +229,27 @@ impl World<'_> {
         let waited = self.calendar.now() - self.calls[id].received;
         match self.scenario.gateway.write_timeout {
             Some(limit) if waited > limit => self.answer_too_late(id, ending, body_bytes),
-            _ => self.answer(id, ending, body_bytes),
+            _ => {
+                if ending.kind != OutcomeKind::Ok {
+                    self.waste(id);
+                }
+                self.answer(id, ending, body_bytes);
+            }
         }
     }
 
     /// The write deadline has passed: the client gets what of a stream had reached it by then, or nothing.
     fn answer_too_late(&mut self, id: CallId, ending: Ending, body_bytes: u64) {
         let function = &self.scenario.functions[self.calls[id].function as usize];
-        let had_begun = ending.kind == OutcomeKind::Truncated || (ending.kind == OutcomeKind::Ok && function.stream.is_some());
+        let had_begun =
+            ending.kind == OutcomeKind::Truncated || (ending.kind == OutcomeKind::Ok && function.stream.is_some());
         let passed = if had_begun { body_bytes.min(self.streamed(id)) } else { 0 };
         let hop = if ending.kind == OutcomeKind::Truncated { ending.hop } else { Some(Hop::GatewayWrite) };
         let ending = match passed {
             0 => Ending::new(OutcomeKind::TimedOut, Some(Hop::GatewayWrite), None),
             _ => Ending::new(OutcomeKind::Truncated, hop, Some(200)),
         };
+        self.waste(id);
         self.answer(id, ending, passed);
     }
 

@@ -200,6 +200,10 @@ impl World<'_> {
             message.awaited = 0;
         }
         if message.done {
+            // A duplicate: its work had been done before.
+            if ending.kind == OutcomeKind::Ok {
+                self.waste(id);
+            }
             self.queue.free_workers += 1;
             self.forget_if_over(index);
             return self.deliver_messages();

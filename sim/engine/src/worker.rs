@@ -117,7 +117,9 @@ impl World<'_> {
         let class = self.functions[call.function as usize].class;
         let work = match &settings.cold_demand {
             // The first of the calls that are bound to a start is the one that caused it.
-            Some(law) if call.stage == Stage::Bound && call.cold && host.running == 1 => law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt)),
+            Some(law) if call.stage == Stage::Bound && call.cold && host.running == 1 => {
+                law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt))
+            }
             _ => call.demand,
         };
         let overhead = match settings.watchdog.overhead.is_zero() {
@@ -127,7 +129,6 @@ impl World<'_> {
         let work = work + overhead;
         if node == NO_NODE {
             call.work = work.as_nanos() as f64;
-            call.cpu = call.work;
             call.stage = Stage::Working;
             if settings.stream.is_none() {
                 // Without contention the end is known already.
@@ -275,7 +276,8 @@ impl World<'_> {
                 let (replica, work) = (self.calls[id].replica, self.calls[id].work);
                 if self.replicas[replica as usize].node != NO_NODE {
                     let left = self.abort_task(replica, id);
-                    self.calls[id].cpu = (work - left).max(0.0);
+                    // What was not done is no longer work.
+                    self.calls[id].work = (work - left).max(0.0);
                 }
                 self.end_service(id);
             }
@@ -296,12 +298,14 @@ impl World<'_> {
         let now = self.calendar.now();
         let call = &mut self.calls[id];
         call.served = now;
-        let on_time = !call.gateway_done;
+        // Who waits now may yet not get the answer: see `waste`.
+        let on_time = !call.gateway_done || call.origin == Origin::Nobody;
         let (replica, function) = (call.replica, call.function as usize);
         let length = (now - call.started).as_nanos();
-        if self.replicas[replica as usize].node != NO_NODE && call.cpu == 0.0 {
-            call.cpu = call.work;
-        }
+        call.cpu = match self.replicas[replica as usize].node {
+            NO_NODE => call.work.min(length as f64),
+            _ => call.work,
+        };
         let cpu = call.cpu;
         let totals = self.recorder.functions[function].totals();
         totals.cpu += cpu;
@@ -310,6 +314,14 @@ impl World<'_> {
         totals.calls.1 += u128::from(length.div_ceil(1_000_000) * 1_000_000);
         self.replicas[replica as usize].running -= 1;
         self.leave_replica(id);
+    }
+
+    /// The answer of a call whose service has ended does not reach its client in full: its work was for nothing.
+    pub(crate) fn waste(&mut self, id: CallId) {
+        let call = &self.calls[id];
+        if call.stage == Stage::Over {
+            self.recorder.functions[call.function as usize].totals().wasted_cpu += call.cpu;
+        }
     }
 
     /// A call is no longer on its replica: what waits for the slot takes it, or the replica may be idle.
