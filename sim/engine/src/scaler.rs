@@ -12,10 +12,8 @@ impl World<'_> {
         let Some(scaler) = &mut self.functions[function as usize].scaler else { return };
         let verdict = scaler.decide(&seen);
         self.calendar.schedule_at(verdict.ask_again, Event::Scaler(function));
-        // A function at rest is woken by its calls, not by its scaler.
-        if let Some(replicas) = verdict.replicas
-            && self.functions[function as usize].desired > 0
-        {
+        // Whether a function at rest may be woken is the policy's own business: the alert rule's resolution does.
+        if let Some(replicas) = verdict.replicas {
             self.set_desired(function, replicas);
         }
     }
