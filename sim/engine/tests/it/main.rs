@@ -1,6 +1,8 @@
 //! The engine against theory, other simulators and its own laws.
 
+mod play;
 mod support;
+mod timeouts;
 
 use faas_lab_model::metrics::result;
 use faas_lab_model::rng::Seed;
