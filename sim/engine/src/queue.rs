@@ -224,6 +224,11 @@ impl World<'_> {
             self.queue.free_workers += 1;
             return self.deliver_messages();
         }
+        if ending.kind != OutcomeKind::Ok && (message.running > 0 || message.returns > 0) {
+            // Another delivery may yet end well.
+            self.queue.free_workers += 1;
+            return self.deliver_messages();
+        }
         if ending.kind != OutcomeKind::Ok && retryable && settings.attempts > 1 {
             self.recorder.functions[call.function as usize].totals().dead_letters += 1;
         }
