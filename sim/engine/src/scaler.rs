@@ -28,7 +28,11 @@ impl World<'_> {
         }
     }
 
-    fn snapshot(&self, function: u32) -> Snapshot {
+    fn snapshot(&mut self, function: u32) -> Snapshot {
+        // CPU time is added up as tasks come and go; now those that still run count too.
+        for node in 0..self.nodes.len() {
+            self.advance_node(node);
+        }
         let state = &self.functions[function as usize];
         Snapshot {
             at: self.calendar.now(),

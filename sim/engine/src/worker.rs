@@ -570,7 +570,7 @@ impl World<'_> {
         }
     }
 
-    fn advance_node(&mut self, node: usize) {
+    pub(crate) fn advance_node(&mut self, node: usize) {
         let now = self.calendar.now();
         let functions = &mut self.functions;
         self.nodes[node].advance(now, &mut self.replicas, |function, nanos| {
