@@ -1,6 +1,13 @@
 //! The engine against theory, other simulators and its own laws.
 
+mod admission;
+mod cold_start;
+mod determinism;
+mod failures;
 mod play;
+mod retries;
+mod scaling;
+mod sharing;
 mod support;
 mod timeouts;
 

@@ -110,7 +110,10 @@ impl Played {
     /// Count and total seconds of a phase of cold starts.
     pub(crate) fn phase(&self, name: &str) -> Option<(u64, f64)> {
         let phases = &self.record.functions[0].phases;
-        phases.iter().find(|phase| phase.name == name).map(|phase| (phase.count, (phase.total_secs * 1e6).round() / 1e6))
+        phases
+            .iter()
+            .find(|phase| phase.name == name)
+            .map(|phase| (phase.count, (phase.total_secs * 1e6).round() / 1e6))
     }
 }
 
