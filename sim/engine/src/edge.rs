@@ -267,7 +267,7 @@ impl World<'_> {
                 cold: call.cold,
                 waiting: ended.waiting,
                 service: ended.service,
-                replica: (call.replica != NO_REPLICA).then(|| self.replicas[call.replica as usize].serial),
+                replica: (call.replica != NO_REPLICA).then_some(u64::from(call.serial)),
                 body_bytes: call.body_bytes,
             });
         }

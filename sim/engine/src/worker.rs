@@ -36,6 +36,7 @@ impl World<'_> {
         let function = call.function as usize;
         let settings = &self.scenario.functions[function];
         let host = &mut self.replicas[replica as usize];
+        call.serial = host.serial as u32;
         if host.state == State::Lost {
             return self.lose(id);
         }

@@ -179,3 +179,13 @@ fn a_needless_start_is_cancelled() {
     // Lives: 0 … 4 s, and 2.5 … 3 s.
     assert!((played.series("replicas", 0.0, 1000.0) - 4.5 / 1000.0).abs() < 1e-9);
 }
+
+#[test]
+fn the_log_names_the_replica_that_had_the_call() {
+    // The first replica is gone when its answer is on its way, and its place is taken by the second.
+    let mut scenario = per_request(&[0.0, 1.05], 5);
+    scenario.functions[0].keep_alive = faas_lab_model::policies::KeepAlivePolicy::Fixed(secs(0.0));
+    scenario.edge.rtt = always(0.2);
+    let replicas: Vec<_> = play(&scenario).requests.iter().map(|request| request.replica).collect();
+    assert_eq!(replicas, [Some(0), Some(1)]);
+}
