@@ -225,9 +225,12 @@ impl World<'_> {
             })
             .collect();
         pending.sort_by_key(|index| self.replicas[*index as usize].serial);
-        for replica in pending {
-            if self.place(replica) {
-                self.prepare(replica);
+        // A start that takes no time can be the end of another, or make room for it.
+        let pending: Vec<ReplicaId> = pending.into_iter().map(|replica| self.id_of(replica)).collect();
+        for id in pending {
+            let still_waits = self.there(id).is_some_and(|replica| replica.state == State::Pending);
+            if still_waits && self.place(id.index) {
+                self.prepare(id.index);
             }
         }
     }
@@ -350,13 +353,14 @@ impl World<'_> {
 
     /// Starts that no waiting request needs any more are cancelled, where the policy says so.
     pub(crate) fn cancel_surplus(&mut self, function: u32) {
-        let state = &self.functions[function as usize];
-        let Some(provisioner) = &state.provisioner else { return };
-        let surplus = provisioner.surplus(state.starting, state.room.waiting());
-        for _ in 0..surplus {
+        loop {
+            let state = &self.functions[function as usize];
+            let Some(provisioner) = &state.provisioner else { return };
+            if provisioner.surplus(state.starting, state.room.waiting()) == 0 {
+                return;
+            }
             let starting = |index: &&u32| self.replicas[**index as usize].state.is_starting();
-            let newest = self.functions[function as usize].replicas.iter().rev().find(starting).copied();
-            let Some(newest) = newest else { return };
+            let Some(newest) = state.replicas.iter().rev().find(starting).copied() else { return };
             self.end_replica(newest);
         }
     }
@@ -569,12 +573,21 @@ impl World<'_> {
         }
     }
 
-    fn replicas_on(&self, node: u32) -> Vec<u32> {
+    fn replicas_on(&self, node: u32) -> Vec<ReplicaId> {
         let on_it = |index: &u32| {
             let replica = &self.replicas[*index as usize];
             replica.alive && replica.node == node
         };
-        (0..self.replicas.len() as u32).filter(on_it).collect()
+        (0..self.replicas.len() as u32).filter(on_it).map(|index| self.id_of(index)).collect()
+    }
+
+    /// The replicas on a machine, one after the other; what happens to one can be the end of another.
+    fn for_each_on(&mut self, node: u32, mut act: impl FnMut(&mut Self, u32)) {
+        for id in self.replicas_on(node) {
+            if self.there(id).is_some() {
+                act(self, id.index);
+            }
+        }
     }
 
     /// A machine is lost. Nobody knows yet: its replicas stay in the endpoint lists, and calls to them go nowhere.
@@ -586,18 +599,16 @@ impl World<'_> {
         let now = self.calendar.now();
         // From here on nothing can be placed here, whatever room the end of its replicas makes.
         self.nodes[node].up = false;
-        for replica in self.replicas_on(index) {
-            match self.replicas[replica as usize].state {
-                State::Ready => {
-                    self.replicas[replica as usize].state = State::Lost;
-                    for id in self.calls.on_replica(replica) {
-                        self.strand(id);
-                    }
+        self.for_each_on(index, |world, replica| match world.replicas[replica as usize].state {
+            State::Ready => {
+                world.replicas[replica as usize].state = State::Lost;
+                for id in world.calls.on_replica(replica) {
+                    world.strand(id);
                 }
-                // What was starting or draining there never will be, or has been.
-                _ => self.end_replica(replica),
             }
-        }
+            // What was starting or draining there never will be, or has been.
+            _ => world.end_replica(replica),
+        });
         self.nodes[node].lose(now);
         let meter = &mut self.recorder.nodes[node];
         meter.settle(now);
@@ -631,21 +642,21 @@ impl World<'_> {
             return;
         }
         self.nodes[index as usize].seen_up = false;
-        for replica in self.replicas_on(index) {
-            self.leave_pool(replica);
-            self.fail_calls(replica);
-        }
+        self.for_each_on(index, |world, replica| {
+            world.leave_pool(replica);
+            world.fail_calls(replica);
+        });
     }
 
     pub(crate) fn node_evicts(&mut self, index: u32, loss: u32) {
         if self.nodes[index as usize].up || self.nodes[index as usize].losses != loss {
             return;
         }
-        for replica in self.replicas_on(index) {
-            let function = self.replicas[replica as usize].function;
-            self.end_replica(replica);
-            self.refill(function);
-        }
+        self.for_each_on(index, |world, replica| {
+            let function = world.replicas[replica as usize].function;
+            world.end_replica(replica);
+            world.refill(function);
+        });
     }
 
     /// A machine comes back. Its replicas' processes are started again.
@@ -663,17 +674,21 @@ impl World<'_> {
         meter.settle(now);
         meter.up = true;
         meter.busy_cores = reserved;
-        for replica in self.replicas_on(index) {
-            self.leave_pool(replica);
-            self.fail_calls(replica);
-            let host = &mut self.replicas[replica as usize];
+        self.for_each_on(index, |world, replica| {
+            // What was placed here by a start just now is none of those that were lost.
+            if world.replicas[replica as usize].state != State::Lost {
+                return;
+            }
+            world.leave_pool(replica);
+            world.fail_calls(replica);
+            let host = &mut world.replicas[replica as usize];
             host.restarts += 1;
             host.phase_start = now;
             let function = host.function as usize;
-            self.functions[function].starting += 1;
-            self.recorder.functions[function].starting.add(now, 1);
-            self.prepare(replica);
-        }
+            world.functions[function].starting += 1;
+            world.recorder.functions[function].starting.add(now, 1);
+            world.prepare(replica);
+        });
         self.place_pending();
     }
 }
