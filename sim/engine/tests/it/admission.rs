@@ -89,13 +89,11 @@ fn a_held_call_that_its_client_gives_up_wakes_the_function_all_the_same() {
 #[test]
 fn a_gateway_believes_a_replica_count_for_a_while() {
     use faas_lab_model::policies::scaling::{Counting, Idler};
-    // Put to rest at 10 s; the gateway last asked at 9.9 s.
     let mut scenario = at_rest(&[1.0, 9.9, 10.1, 10.2]);
     scenario.gateway.scale_from_zero = Some(HOLD);
     scenario.functions[0].replicas.initial = 1;
     scenario.functions[0].scale_to_zero =
         Some(Idler { after: secs(5.0), reconcile: secs(5.0), counting: Counting::Completions });
-    let _ = &scenario;
     let played = play(&scenario);
     // The look at 5 s sees the call of 1 s, so does that at 10 s see that of 9.9 s: nobody is put to rest.
     assert_eq!(played.ends(), [1050, 9950, 10_150, 10_250]);

@@ -53,8 +53,7 @@ fn requests(scenario: &Scenario) -> Vec<(SimTime, Option<Span>)> {
 #[test]
 fn variants_meet_the_same_requests() {
     // Without machines the service time is the demand.
-    let base = per_request(2.0, 1.0, 1.0, 30.0, 50, 200.0);
-    let mut base = Scenario { ..base };
+    let mut base = per_request(2.0, 1.0, 1.0, 30.0, 50, 200.0);
     base.functions[0].cold_demand = None;
     let expected = requests(&base);
     assert!(expected.len() > 300);

@@ -29,7 +29,7 @@ fn clients_back_off_longer_each_time() {
 
 #[test]
 fn jitter_spreads_and_demand_stays() {
-    // Demands differ; each request is given up once, at 0.5 s, and served at its second attempt.
+    // One worker and no queue: all but the first are refused, and come back until they find it free.
     let mut scenario = with_workers(stage(&[0.0; 8], 0.0), 1, Some(0));
     scenario.functions[0].demand.law = exponential(0.1);
     scenario.workloads[0].retries =

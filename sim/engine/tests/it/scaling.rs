@@ -90,11 +90,10 @@ fn those_that_start_go_first_and_then_the_newest() {
 #[test]
 fn a_removed_replica_ends_what_it_has_and_takes_nothing_new() {
     use faas_lab_model::policies::DispatchPolicy;
-    // Six calls of 20 s at 1 s make it three replicas; then two long calls by turns; at 65 s the third goes, with a call.
     let mut scenario = capacity(&[1.0; 6], 20.0);
     scenario.functions[0].dispatch = DispatchPolicy::RoundRobin;
     scenario.functions[0].concurrency = Concurrency::Workers { count: 1, backlog: None };
-    // One worker each: 1 s + 6·20 s on the first. At 10 s and 11 s the other two get two calls each.
+    // One worker each. Six calls at 1 s make it three replicas; at 10 s and 11 s the two new ones get two calls each.
     scenario.workloads[0].arrivals =
         Arrivals::Trace([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 10.0, 10.0, 10.0, 11.0, 11.0, 11.0].map(at).to_vec());
     scenario.cluster.termination_grace = secs(1000.0);
