@@ -94,6 +94,8 @@ pub(crate) struct Call {
     pub(crate) work: f64,
     /// Index of the replica that has it, or [`NO_REPLICA`].
     pub(crate) replica: u32,
+    /// Number of that replica in order of creation: its index may belong to another by the time the answer arrives.
+    pub(crate) serial: u32,
     pub(crate) stage: Stage,
     /// Waited for a replica to start.
     pub(crate) cold: bool,
@@ -134,6 +136,7 @@ impl Call {
             cpu: 0.0,
             work: 0.0,
             replica: NO_REPLICA,
+            serial: 0,
             stage: Stage::Sending,
             cold: false,
             client_done: false,

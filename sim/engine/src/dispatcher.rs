@@ -58,13 +58,13 @@ impl World<'_> {
             Provision::Start => {
                 let binding = provisioner.binding;
                 self.calls[id].cold = true;
-                if binding == Binding::Replica {
-                    let replica = self.start_replica(function);
-                    self.deliver(id, replica);
-                } else {
-                    self.wait(id);
-                    self.start_replica(function);
+                let replica = self.plan_replica(function);
+                // The call takes its place first: a start may take no time at all.
+                match binding {
+                    Binding::Replica => self.deliver(id, replica),
+                    Binding::Room { .. } => self.wait(id),
                 }
+                self.begin_start(replica);
             }
             Provision::Wait => self.wait(id),
             Provision::Reject => self.refuse(id, NO_PLACE),

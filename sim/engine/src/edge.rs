@@ -171,6 +171,8 @@ impl World<'_> {
         }
         let began = call.stage == Stage::Streaming;
         let so_far = if began { self.streamed(id) } else { 0 };
+        let lost = call.stage == Stage::Lost;
+        let answered = call.gateway_done && call.ending.kind == OutcomeKind::Ok;
         let call = &mut self.calls[id];
         call.client_done = true;
         call.body_bytes = so_far;
@@ -178,6 +180,9 @@ impl World<'_> {
         if !self.calls[id].gateway_done {
             self.close_at_gateway(id, None);
             self.abandon(id);
+        }
+        if lost || answered {
+            self.waste(id);
         }
         self.release(id);
     }
@@ -262,7 +267,7 @@ impl World<'_> {
                 cold: call.cold,
                 waiting: ended.waiting,
                 service: ended.service,
-                replica: (call.replica != NO_REPLICA).then(|| self.replicas[call.replica as usize].serial),
+                replica: (call.replica != NO_REPLICA).then_some(u64::from(call.serial)),
                 body_bytes: call.body_bytes,
             });
         }

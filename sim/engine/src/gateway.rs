@@ -2,7 +2,7 @@
 //!
 //! * read timeout: a body that takes longer to come is cut off; the client sees a closed connection.
 //! * write timeout: an answer later than this is not written; the client sees a closed connection *at the end* of the call
-//!   (a stream is cut at once, since part of it has been written).
+//!   (a stream is cut when the next block is to be written).
 //! * upstream timeout: the client gets 502 at the deadline; the function works on.
 
 use faas_lab_model::metrics::result::OutcomeKind;
@@ -16,9 +16,14 @@ use crate::event::Event;
 use crate::world::World;
 
 impl World<'_> {
-    /// The shortest time in which a body must have been read; `None`: any time.
+    /// The shortest time in which a client's body must have been read; `None`: any time. The watchdog reads along, unless
+    /// the call is for the queue.
     pub(crate) fn read_limit(&self, id: CallId) -> Option<Span> {
-        let watchdog = self.scenario.functions[self.calls[id].function as usize].watchdog.read_timeout;
+        let call = &self.calls[id];
+        let watchdog = match self.scenario.workloads[call.workload as usize].invocation {
+            Invocation::Sync => self.scenario.functions[call.function as usize].watchdog.read_timeout,
+            Invocation::Async => None,
+        };
         [self.scenario.gateway.read_timeout, watchdog].into_iter().flatten().min()
     }
 
@@ -185,7 +190,7 @@ impl World<'_> {
         self.cut(id, ending);
     }
 
-    /// The gateway's write deadline passes in the middle of a stream.
+    /// The gateway has a block of a stream to write, and its write deadline has passed.
     pub(crate) fn gateway_write_times_out(&mut self, id: CallId) {
         self.cut(id, Ending::new(OutcomeKind::TimedOut, Some(Hop::GatewayWrite), None));
     }
@@ -223,11 +228,29 @@ impl World<'_> {
         self.close_at_gateway(id, ending.status);
         let waited = self.calendar.now() - self.calls[id].received;
         match self.scenario.gateway.write_timeout {
-            Some(limit) if waited > limit && ending.kind != OutcomeKind::Truncated => {
-                self.answer(id, Ending::new(OutcomeKind::TimedOut, Some(Hop::GatewayWrite), None), 0);
+            Some(limit) if waited > limit => self.answer_too_late(id, ending, body_bytes),
+            _ => {
+                if ending.kind != OutcomeKind::Ok {
+                    self.waste(id);
+                }
+                self.answer(id, ending, body_bytes);
             }
-            _ => self.answer(id, ending, body_bytes),
         }
+    }
+
+    /// The write deadline has passed: the client gets what of a stream had reached it by then, or nothing.
+    fn answer_too_late(&mut self, id: CallId, ending: Ending, body_bytes: u64) {
+        let function = &self.scenario.functions[self.calls[id].function as usize];
+        let had_begun =
+            ending.kind == OutcomeKind::Truncated || (ending.kind == OutcomeKind::Ok && function.stream.is_some());
+        let passed = if had_begun { body_bytes.min(self.streamed(id)) } else { 0 };
+        let hop = if ending.kind == OutcomeKind::Truncated { ending.hop } else { Some(Hop::GatewayWrite) };
+        let ending = match passed {
+            0 => Ending::new(OutcomeKind::TimedOut, Some(Hop::GatewayWrite), None),
+            _ => Ending::new(OutcomeKind::Truncated, hop, Some(200)),
+        };
+        self.waste(id);
+        self.answer(id, ending, passed);
     }
 
     /// The gateway has nothing more to do with the call; its counters move.
@@ -263,9 +286,10 @@ impl World<'_> {
                 self.recorder.functions[function as usize].waiting.add(now, -1);
                 self.cancel_surplus(function);
             }
-            Stage::BackOff | Stage::Sending | Stage::GatewayQueue | Stage::Committing | Stage::Held | Stage::Lost => {
+            Stage::BackOff | Stage::Sending | Stage::GatewayQueue | Stage::Committing | Stage::Held => {
                 call.stage = Stage::Over
             }
+            Stage::Lost => self.leave_lost(id),
             Stage::Bound => self.leave_backlog(id),
             // The gateway's CPU notices when it is done.
             Stage::GatewayBusy | Stage::Over => {}

@@ -67,12 +67,12 @@ impl World<'_> {
         index
     }
 
-    fn id_of(&self, replica: u32) -> ReplicaId {
+    pub(crate) fn id_of(&self, replica: u32) -> ReplicaId {
         ReplicaId { index: replica, generation: self.replicas[replica as usize].generation }
     }
 
     /// The replica, if it still exists.
-    fn there(&self, id: ReplicaId) -> Option<&Replica> {
+    pub(crate) fn there(&self, id: ReplicaId) -> Option<&Replica> {
         let replica = &self.replicas[id.index as usize];
         (replica.alive && replica.generation == id.generation).then_some(replica)
     }
@@ -104,12 +104,8 @@ impl World<'_> {
                         let id = self.calls.insert(call);
                         self.deliver(id, replica);
                     }
-                    InitialState::Idle { expires } => {
-                        self.replica_idle(replica);
-                        if let Some(at) = expires {
-                            self.keep_until(replica, at);
-                        }
-                    }
+                    InitialState::Idle { expires: Some(at) } => self.keep_until(replica, at),
+                    InitialState::Idle { expires: None } => self.replica_idle(replica),
                 }
             }
         }
@@ -123,22 +119,37 @@ impl World<'_> {
         if !self.place(replica) {
             return None;
         }
+        let node = self.replicas[replica as usize].node;
+        if node != NO_NODE {
+            self.nodes[node as usize].has_image(function as usize);
+        }
         self.becomes_ready(replica);
         Some(replica)
     }
 
     /// Another replica begins to start.
-    pub(crate) fn start_replica(&mut self, function: u32) -> u32 {
+    pub(crate) fn start_replica(&mut self, function: u32) {
+        let replica = self.plan_replica(function);
+        self.begin_start(replica);
+    }
+
+    /// Another replica is wanted; calls can be bound to it before it begins to start.
+    pub(crate) fn plan_replica(&mut self, function: u32) -> u32 {
         let now = self.calendar.now();
         let replica = self.new_replica(function, State::Scheduling);
         self.functions[function as usize].starting += 1;
         let meter = &mut self.recorder.functions[function as usize];
         meter.starting.add(now, 1);
         meter.totals().starts += 1;
+        replica
+    }
+
+    /// The first phase of a start, and every other that takes no time.
+    pub(crate) fn begin_start(&mut self, replica: u32) {
+        let function = self.replicas[replica as usize].function;
         let law = &self.scenario.functions[function as usize].cold_start.schedule;
         let delay = law.sample(&mut self.cold_draws(replica, Phase::Schedule));
         self.next_phase(replica, delay);
-        replica
     }
 
     fn cold_draws(&self, replica: u32, phase: Phase) -> faas_lab_model::rng::Draws {
@@ -166,7 +177,12 @@ impl World<'_> {
             }
             State::Preparing => self.boot(id.index),
             State::Booting => self.booted(id.index),
-            State::Settling => self.becomes_ready(id.index),
+            State::Settling => {
+                self.becomes_ready(id.index);
+                if self.there(id).is_some_and(|host| host.hosted() == 0 && host.state == State::Ready) {
+                    self.replica_idle(id.index);
+                }
+            }
             State::CrashBackOff => {
                 self.replicas[id.index as usize].phase_start = self.calendar.now();
                 self.prepare(id.index);
@@ -209,9 +225,12 @@ impl World<'_> {
             })
             .collect();
         pending.sort_by_key(|index| self.replicas[*index as usize].serial);
-        for replica in pending {
-            if self.place(replica) {
-                self.prepare(replica);
+        // A start that takes no time can be the end of another, or make room for it.
+        let pending: Vec<ReplicaId> = pending.into_iter().map(|replica| self.id_of(replica)).collect();
+        for id in pending {
+            let still_waits = self.there(id).is_some_and(|replica| replica.state == State::Pending);
+            if still_waits && self.place(id.index) {
+                self.prepare(id.index);
             }
         }
     }
@@ -322,27 +341,26 @@ impl World<'_> {
             let id = self.id_of(replica);
             self.calendar.schedule_in(delay, Event::Crash(id));
         }
+        self.accept_bound(replica);
         self.serve_backlog(replica);
         self.call_up(function);
         self.cancel_surplus(function);
         self.start_for_waiting(function);
         self.release_held(function);
-        if self.there(self.id_of(replica)).is_some_and(|host| host.hosted() == 0 && host.state == State::Ready) {
-            self.replica_idle(replica);
-        }
     }
 
     // ---- Scale per request ----
 
     /// Starts that no waiting request needs any more are cancelled, where the policy says so.
     pub(crate) fn cancel_surplus(&mut self, function: u32) {
-        let state = &self.functions[function as usize];
-        let Some(provisioner) = &state.provisioner else { return };
-        let surplus = provisioner.surplus(state.starting, state.room.waiting());
-        for _ in 0..surplus {
+        loop {
+            let state = &self.functions[function as usize];
+            let Some(provisioner) = &state.provisioner else { return };
+            if provisioner.surplus(state.starting, state.room.waiting()) == 0 {
+                return;
+            }
             let starting = |index: &&u32| self.replicas[**index as usize].state.is_starting();
-            let newest = self.functions[function as usize].replicas.iter().rev().find(starting).copied();
-            let Some(newest) = newest else { return };
+            let Some(newest) = state.replicas.iter().rev().find(starting).copied() else { return };
             self.end_replica(newest);
         }
     }
@@ -358,7 +376,13 @@ impl World<'_> {
             if !provisioner.start_for_waiting(&supply) {
                 return;
             }
-            self.start_replica(function);
+            let bound = provisioner.binding == Binding::Replica;
+            let replica = self.plan_replica(function);
+            if bound {
+                // The first that waits is bound to it, before a later arrival can be.
+                self.call_up(function);
+            }
+            self.begin_start(replica);
         }
     }
 
@@ -435,14 +459,14 @@ impl World<'_> {
         self.calendar.schedule_deadline(self.scenario.cluster.termination_grace, Event::GraceOver(id));
     }
 
-    /// A ready replica can no longer be sent calls.
+    /// A replica can no longer be sent calls; of one that has left before nothing is left to do.
     fn leave_pool(&mut self, replica: u32) {
         let now = self.calendar.now();
         let host = &mut self.replicas[replica as usize];
         let function = host.function as usize;
-        if let Some(handle) = host.handle.take() {
-            self.functions[function].pool.remove(handle);
-        }
+        let Some(handle) = host.handle.take() else { return };
+        self.functions[function].pool.remove(handle);
+        // One that is still starting was never counted as ready, though calls may be bound to it.
         if matches!(host.state, State::Ready | State::Lost) {
             self.functions[function].ready -= 1;
             self.recorder.functions[function].ready.add(now, -1);
@@ -467,11 +491,11 @@ impl World<'_> {
             self.functions[function].starting -= 1;
             self.recorder.functions[function].starting.add(now, -1);
         }
-        self.clear_tasks(replica);
         self.leave_pool(replica);
         // No longer one that could be given up twice, whatever ends its calls now.
         self.replicas[replica as usize].state = State::Lost;
         self.fail_calls(replica);
+        self.clear_tasks(replica);
         let host = &mut self.replicas[replica as usize];
         host.alive = false;
         host.generation = host.generation.wrapping_add(1);
@@ -549,12 +573,21 @@ impl World<'_> {
         }
     }
 
-    fn replicas_on(&self, node: u32) -> Vec<u32> {
+    fn replicas_on(&self, node: u32) -> Vec<ReplicaId> {
         let on_it = |index: &u32| {
             let replica = &self.replicas[*index as usize];
             replica.alive && replica.node == node
         };
-        (0..self.replicas.len() as u32).filter(on_it).collect()
+        (0..self.replicas.len() as u32).filter(on_it).map(|index| self.id_of(index)).collect()
+    }
+
+    /// The replicas on a machine, one after the other; what happens to one can be the end of another.
+    fn for_each_on(&mut self, node: u32, mut act: impl FnMut(&mut Self, u32)) {
+        for id in self.replicas_on(node) {
+            if self.there(id).is_some() {
+                act(self, id.index);
+            }
+        }
     }
 
     /// A machine is lost. Nobody knows yet: its replicas stay in the endpoint lists, and calls to them go nowhere.
@@ -564,20 +597,19 @@ impl World<'_> {
             return;
         }
         let now = self.calendar.now();
-        for replica in self.replicas_on(index) {
-            self.clear_tasks(replica);
-            match self.replicas[replica as usize].state {
-                State::Ready => {
-                    self.replicas[replica as usize].state = State::Lost;
-                    for id in self.calls.on_replica(replica) {
-                        self.strand(id);
-                    }
+        // From here on nothing can be placed here, whatever room the end of its replicas makes.
+        self.nodes[node].up = false;
+        self.for_each_on(index, |world, replica| match world.replicas[replica as usize].state {
+            State::Ready => {
+                world.replicas[replica as usize].state = State::Lost;
+                for id in world.calls.on_replica(replica) {
+                    world.strand(id);
                 }
-                // What was starting or draining there never will be, or has been.
-                _ => self.end_replica(replica),
             }
-        }
-        self.nodes[node].lose();
+            // What was starting or draining there never will be, or has been.
+            _ => world.end_replica(replica),
+        });
+        self.nodes[node].lose(now);
         let meter = &mut self.recorder.nodes[node];
         meter.settle(now);
         meter.up = false;
@@ -597,6 +629,10 @@ impl World<'_> {
         if self.functions[function as usize].provisioner.is_none() {
             self.reconcile(function);
         } else {
+            let at_least = self.scenario.functions[function as usize].replicas.min as usize;
+            while self.functions[function as usize].replicas.len() < at_least {
+                self.start_replica(function);
+            }
             self.start_for_waiting(function);
         }
     }
@@ -606,27 +642,21 @@ impl World<'_> {
             return;
         }
         self.nodes[index as usize].seen_up = false;
-        for replica in self.replicas_on(index) {
-            self.leave_pool_when_lost(replica);
-            self.fail_calls(replica);
-        }
-    }
-
-    fn leave_pool_when_lost(&mut self, replica: u32) {
-        if self.replicas[replica as usize].handle.is_some() {
-            self.leave_pool(replica);
-        }
+        self.for_each_on(index, |world, replica| {
+            world.leave_pool(replica);
+            world.fail_calls(replica);
+        });
     }
 
     pub(crate) fn node_evicts(&mut self, index: u32, loss: u32) {
         if self.nodes[index as usize].up || self.nodes[index as usize].losses != loss {
             return;
         }
-        for replica in self.replicas_on(index) {
-            let function = self.replicas[replica as usize].function;
-            self.end_replica(replica);
-            self.refill(function);
-        }
+        self.for_each_on(index, |world, replica| {
+            let function = world.replicas[replica as usize].function;
+            world.end_replica(replica);
+            world.refill(function);
+        });
     }
 
     /// A machine comes back. Its replicas' processes are started again.
@@ -644,17 +674,21 @@ impl World<'_> {
         meter.settle(now);
         meter.up = true;
         meter.busy_cores = reserved;
-        for replica in self.replicas_on(index) {
-            self.leave_pool_when_lost(replica);
-            self.fail_calls(replica);
-            let host = &mut self.replicas[replica as usize];
+        self.for_each_on(index, |world, replica| {
+            // What was placed here by a start just now is none of those that were lost.
+            if world.replicas[replica as usize].state != State::Lost {
+                return;
+            }
+            world.leave_pool(replica);
+            world.fail_calls(replica);
+            let host = &mut world.replicas[replica as usize];
             host.restarts += 1;
             host.phase_start = now;
             let function = host.function as usize;
-            self.functions[function].starting += 1;
-            self.recorder.functions[function].starting.add(now, 1);
-            self.prepare(replica);
-        }
+            world.functions[function].starting += 1;
+            world.recorder.functions[function].starting.add(now, 1);
+            world.prepare(replica);
+        });
         self.place_pending();
     }
 }

@@ -148,6 +148,11 @@ impl Node {
         self.images[function].max(now)
     }
 
+    /// The image of `function` has been here from the start: a replica runs from it.
+    pub(crate) fn has_image(&mut self, function: usize) {
+        self.images[function] = SimTime::ZERO;
+    }
+
     /// Brings the tasks' progress up to `now`. Returns the cores-nanoseconds since the last time, by active replica.
     pub(crate) fn advance(&mut self, now: SimTime, replicas: &mut [Replica], mut burnt: impl FnMut(u32, f64)) {
         let nanos = now.since(self.last).as_nanos() as f64;
@@ -213,9 +218,15 @@ impl Node {
         (1.0 + (speedup - 1.0) * (self.busy - 1.0) / (self.cores - 1.0)) / self.busy
     }
 
-    /// Forgets all tasks and the images' being pulled: the machine is lost.
-    pub(crate) fn lose(&mut self) {
+    /// Forgets all tasks and the images that are being pulled: the machine is lost.
+    pub(crate) fn lose(&mut self, now: SimTime) {
         self.up = false;
+        for image in &mut self.images {
+            if *image > now {
+                *image = SimTime::NEVER;
+            }
+        }
+        self.pulls_end = SimTime::ZERO;
         self.losses += 1;
         self.active.clear();
         self.busy = 0.0;

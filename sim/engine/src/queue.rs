@@ -23,6 +23,8 @@ pub(crate) struct Queue {
     messages: Vec<Message>,
     vacant: Vec<u32>,
     deliveries: u32,
+    /// Workers are being given work: whoever frees one meanwhile leaves it to that loop.
+    delivering: bool,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,8 @@ struct Message {
     awaited: u32,
     /// Deliveries whose call still runs.
     running: u32,
+    /// Pending returns to the queue after a failed delivery.
+    returns: u32,
     /// Its result is known; what still runs are duplicates.
     done: bool,
     /// The result, on its way to the callback.
@@ -50,6 +54,7 @@ impl Queue {
             messages: Vec::new(),
             vacant: Vec::new(),
             deliveries: 0,
+            delivering: false,
         }
     }
 
@@ -94,6 +99,7 @@ impl World<'_> {
             attempts: 0,
             awaited: 0,
             running: 0,
+            returns: 0,
             done: false,
             result: None,
         };
@@ -133,8 +139,11 @@ impl World<'_> {
 
     /// Free workers take what waits.
     fn deliver_messages(&mut self) {
+        if std::mem::replace(&mut self.queue.delivering, true) {
+            return;
+        }
         while self.queue.free_workers > 0 {
-            let Some(index) = self.queue.waiting.pop_front() else { return };
+            let Some(index) = self.queue.waiting.pop_front() else { break };
             self.change_depth(index, -1);
             let queue = &mut self.queue;
             let message = &mut queue.messages[index as usize];
@@ -165,6 +174,7 @@ impl World<'_> {
             let id = self.calls.insert(call);
             self.at_gateway(id);
         }
+        self.queue.delivering = false;
     }
 
     pub(crate) fn ack_wait_over(&mut self, index: u32, delivery: u32) {
@@ -190,6 +200,10 @@ impl World<'_> {
             message.awaited = 0;
         }
         if message.done {
+            // A duplicate: its work had been done before.
+            if ending.kind == OutcomeKind::Ok {
+                self.waste(id);
+            }
             self.queue.free_workers += 1;
             self.forget_if_over(index);
             return self.deliver_messages();
@@ -202,10 +216,16 @@ impl World<'_> {
                 (Some(after), Some(429 | 503)) => after.max(settings.backoff.initial),
                 _ => back_off,
             };
+            message.returns += 1;
             let (function, born) = (call.function as usize, call.born);
             let in_cohort = self.recorder.in_cohort(born);
             self.recorder.functions[function].retry(in_cohort);
             self.calendar.schedule_in(delay, Event::Requeue(index));
+            self.queue.free_workers += 1;
+            return self.deliver_messages();
+        }
+        if ending.kind != OutcomeKind::Ok && (message.running > 0 || message.returns > 0) {
+            // Another delivery may yet end well.
             self.queue.free_workers += 1;
             return self.deliver_messages();
         }
@@ -226,11 +246,13 @@ impl World<'_> {
     }
 
     pub(crate) fn requeue(&mut self, index: u32) {
-        let message = &self.queue.messages[index as usize];
-        if message.alive && !message.done {
-            self.push_message(index, false);
-            self.deliver_messages();
+        let message = &mut self.queue.messages[index as usize];
+        message.returns -= 1;
+        if message.done {
+            return self.forget_if_over(index);
         }
+        self.push_message(index, false);
+        self.deliver_messages();
     }
 
     /// The result is where it belongs: the invocation has ended, and its worker is free.
@@ -250,7 +272,8 @@ impl World<'_> {
     /// Frees an invocation's place when nothing refers to it any more.
     fn forget_if_over(&mut self, index: u32) {
         let message = &mut self.queue.messages[index as usize];
-        let is_over = message.alive && message.done && message.result.is_none() && message.running == 0;
+        let at_rest = message.running == 0 && message.returns == 0;
+        let is_over = message.alive && message.done && message.result.is_none() && at_rest;
         if is_over && !self.queue.waiting.contains(&index) {
             self.queue.messages[index as usize].alive = false;
             self.queue.vacant.push(index);

@@ -12,10 +12,8 @@ impl World<'_> {
         let Some(scaler) = &mut self.functions[function as usize].scaler else { return };
         let verdict = scaler.decide(&seen);
         self.calendar.schedule_at(verdict.ask_again, Event::Scaler(function));
-        // A function at rest is woken by its calls, not by its scaler.
-        if let Some(replicas) = verdict.replicas
-            && self.functions[function as usize].desired > 0
-        {
+        // Whether a function at rest may be woken is the policy's own business: the alert rule's resolution does.
+        if let Some(replicas) = verdict.replicas {
             self.set_desired(function, replicas);
         }
     }
@@ -30,7 +28,11 @@ impl World<'_> {
         }
     }
 
-    fn snapshot(&self, function: u32) -> Snapshot {
+    fn snapshot(&mut self, function: u32) -> Snapshot {
+        // CPU time is added up as tasks come and go; now those that still run count too.
+        for node in 0..self.nodes.len() {
+            self.advance_node(node);
+        }
         let state = &self.functions[function as usize];
         Snapshot {
             at: self.calendar.now(),

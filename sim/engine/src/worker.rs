@@ -14,13 +14,15 @@ use faas_lab_model::rng::Uniforms;
 use faas_lab_model::scenario::WatchdogMode;
 use faas_lab_model::time::{SimTime, Span};
 
-use crate::call::{CallId, Stage};
+use crate::call::{CallId, Origin, Stage};
 use crate::event::Event;
-use crate::replica::{NO_NODE, State, Task};
+use crate::replica::{NO_NODE, ReplicaId, State, Task};
 use crate::stream;
 use crate::world::World;
 
 const TOO_MANY: Ending = Ending::new(OutcomeKind::Refused, Some(Hop::Replica), Some(429));
+/// The watchdog's connection breaks without an answer, which the gateway reports as 502.
+const WRITTEN_TOO_LATE: Ending = Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogWrite), Some(502));
 const REPLICA_GONE: Ending = Ending::new(OutcomeKind::Failed, Some(Hop::Replica), Some(502));
 
 impl World<'_> {
@@ -34,15 +36,18 @@ impl World<'_> {
         let function = call.function as usize;
         let settings = &self.scenario.functions[function];
         let host = &mut self.replicas[replica as usize];
+        call.serial = host.serial as u32;
         if host.state == State::Lost {
-            // Packets go nowhere until the endpoints are corrected.
-            call.stage = Stage::Lost;
-            return;
+            return self.lose(id);
         }
         if settings.watchdog.max_inflight.is_some_and(|limit| host.in_flight >= limit) {
             return self.refuse(id, TOO_MANY);
         }
-        let upload = self.sources[call.workload as usize].upload;
+        // A queue worker has the whole body at hand.
+        let upload = match call.origin {
+            Origin::Worker { .. } => Span::ZERO,
+            _ => self.sources[call.workload as usize].upload,
+        };
         if settings.watchdog.read_timeout.is_some_and(|limit| upload > limit) {
             return self.refuse(id, Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogRead), Some(500)));
         }
@@ -60,16 +65,35 @@ impl World<'_> {
         if let Some(handle) = host.handle {
             self.functions[function].pool.begin(handle);
         }
+        if !ready {
+            // Its watchdog's clocks start when it is up: see `accept_bound`.
+            call.stage = Stage::Bound;
+            call.cold = true;
+            return host.backlog.push_back(id);
+        }
         if let Some(limit) = settings.watchdog.exec_timeout {
             self.calendar.schedule_deadline(limit, Event::ExecTimeout(id));
         }
-        if !ready || full {
-            call.stage = if ready { Stage::Backlog } else { Stage::Bound };
+        if full {
+            call.stage = Stage::Backlog;
             host.backlog.push_back(id);
         } else {
             self.start_service(id, replica);
         }
         self.check_memory(replica);
+    }
+
+    /// A replica is ready: its watchdog accepts the calls that are bound to it.
+    pub(crate) fn accept_bound(&mut self, replica: u32) {
+        let now = self.calendar.now();
+        let host = &self.replicas[replica as usize];
+        let exec_timeout = self.scenario.functions[host.function as usize].watchdog.exec_timeout;
+        for &id in &host.backlog {
+            self.calls[id].accepted = now;
+            if let Some(limit) = exec_timeout {
+                self.calendar.schedule_deadline(limit, Event::ExecTimeout(id));
+            }
+        }
     }
 
     /// Whether a replica's calls take it past its memory limit; then it is killed.
@@ -93,7 +117,10 @@ impl World<'_> {
         let settings = &self.scenario.functions[call.function as usize];
         let class = self.functions[call.function as usize].class;
         let work = match &settings.cold_demand {
-            Some(law) if call.cold => law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt)),
+            // The first of the calls that are bound to a start is the one that caused it.
+            Some(law) if call.stage == Stage::Bound && call.cold && host.running == 1 => {
+                law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt))
+            }
             _ => call.demand,
         };
         let overhead = match settings.watchdog.overhead.is_zero() {
@@ -103,7 +130,6 @@ impl World<'_> {
         let work = work + overhead;
         if node == NO_NODE {
             call.work = work.as_nanos() as f64;
-            call.cpu = call.work;
             call.stage = Stage::Working;
             if settings.stream.is_none() {
                 // Without contention the end is known already.
@@ -115,7 +141,13 @@ impl World<'_> {
         }
         call.work = work.as_nanos() as f64 * self.nodes[node as usize].slowdown(class);
         if work.is_zero() {
-            return self.cpu_work_over(id);
+            if settings.stream.is_some() {
+                return self.stream_begins(id);
+            }
+            // Never ends on the spot, so that no chain of such calls is as deep as it is long.
+            call.stage = Stage::Sleeping;
+            let wait = call.wait;
+            return self.calendar.schedule_in(wait, Event::Served(id));
         }
         call.stage = Stage::Working;
         let work = call.work;
@@ -157,8 +189,7 @@ impl World<'_> {
             && self.keys.errors.draws(call.request, call.attempt).uniform() < settings.error_rate;
         let late = settings.watchdog.write_timeout.is_some_and(|limit| now - call.accepted > limit);
         let ending = match (late, failed) {
-            // The watchdog's connection breaks without an answer, which the gateway reports as 502.
-            (true, _) => Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogWrite), Some(502)),
+            (true, _) => WRITTEN_TOO_LATE,
             (false, true) => Ending::new(OutcomeKind::Failed, Some(Hop::Replica), Some(500)),
             (false, false) => Ending::OK,
         };
@@ -180,7 +211,13 @@ impl World<'_> {
         if !at_work || !call.counted {
             return;
         }
-        let timed_out = |status| Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogExec), Some(status));
+        let limit = self.scenario.functions[call.function as usize].watchdog.write_timeout;
+        let late = limit.is_some_and(|limit| self.calendar.now() - call.accepted > limit);
+        // What the watchdog says after its write deadline does not reach the gateway.
+        let timed_out = |status| match late {
+            true => WRITTEN_TOO_LATE,
+            false => Ending::new(OutcomeKind::TimedOut, Some(Hop::WatchdogExec), Some(status)),
+        };
         let streaming = call.stage == Stage::Streaming;
         match self.scenario.functions[call.function as usize].watchdog.mode {
             _ if streaming => self.stream_cut(id),
@@ -199,8 +236,8 @@ impl World<'_> {
             // Killed before it wrote anything: an empty 200.
             WatchdogMode::Streaming => {
                 self.stop_service(id);
-                let ending = Ending::new(OutcomeKind::Truncated, Some(Hop::WatchdogExec), Some(200));
-                self.gateway_replies(id, ending, 0);
+                let empty = Ending::new(OutcomeKind::Truncated, Some(Hop::WatchdogExec), Some(200));
+                self.gateway_replies(id, if late { WRITTEN_TOO_LATE } else { empty }, 0);
             }
         }
     }
@@ -240,7 +277,8 @@ impl World<'_> {
                 let (replica, work) = (self.calls[id].replica, self.calls[id].work);
                 if self.replicas[replica as usize].node != NO_NODE {
                     let left = self.abort_task(replica, id);
-                    self.calls[id].cpu = (work - left).max(0.0);
+                    // What was not done is no longer work.
+                    self.calls[id].work = (work - left).max(0.0);
                 }
                 self.end_service(id);
             }
@@ -261,12 +299,14 @@ impl World<'_> {
         let now = self.calendar.now();
         let call = &mut self.calls[id];
         call.served = now;
-        let on_time = !call.gateway_done;
+        // Who waits now may yet not get the answer: see `waste`.
+        let on_time = !call.gateway_done || call.origin == Origin::Nobody;
         let (replica, function) = (call.replica, call.function as usize);
         let length = (now - call.started).as_nanos();
-        if self.replicas[replica as usize].node != NO_NODE && call.cpu == 0.0 {
-            call.cpu = call.work;
-        }
+        call.cpu = match self.replicas[replica as usize].node {
+            NO_NODE => call.work.min(length as f64),
+            _ => call.work,
+        };
         let cpu = call.cpu;
         let totals = self.recorder.functions[function].totals();
         totals.cpu += cpu;
@@ -275,6 +315,14 @@ impl World<'_> {
         totals.calls.1 += u128::from(length.div_ceil(1_000_000) * 1_000_000);
         self.replicas[replica as usize].running -= 1;
         self.leave_replica(id);
+    }
+
+    /// The answer of a call whose service has ended does not reach its client in full: its work was for nothing.
+    pub(crate) fn waste(&mut self, id: CallId) {
+        let call = &self.calls[id];
+        if call.stage == Stage::Over {
+            self.recorder.functions[call.function as usize].totals().wasted_cpu += call.cpu;
+        }
     }
 
     /// A call is no longer on its replica: what waits for the slot takes it, or the replica may be idle.
@@ -292,17 +340,17 @@ impl World<'_> {
         {
             state.pool.end(handle);
         }
-        let hosted = host.hosted();
+        let (hosted, host_state) = (host.hosted(), host.state);
         if hosted == 0 {
             self.recorder.functions[function as usize].busy.add(now, -1);
         }
-        if host.state == State::Draining {
-            if hosted == 0 {
-                self.end_replica(replica);
-            }
-            return;
+        if host_state == State::Draining {
+            return match hosted {
+                0 => self.end_replica(replica),
+                _ => self.serve_backlog(replica),
+            };
         }
-        if host.state != State::Ready {
+        if host_state != State::Ready {
             return;
         }
         self.serve_backlog(replica);
@@ -361,7 +409,29 @@ impl World<'_> {
         if gateway_done {
             self.release(id);
         } else {
-            self.calls[id].stage = Stage::Lost;
+            self.lose(id);
+        }
+    }
+
+    /// A call's packets go nowhere until the endpoints are corrected. Whoever sent it sees a call in flight meanwhile: it
+    /// keeps its slot, and an even dispatcher does not take the dead replica for an idle one.
+    fn lose(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        call.stage = Stage::Lost;
+        let host = &self.replicas[call.replica as usize];
+        if let Some(handle) = host.handle {
+            self.functions[call.function as usize].pool.begin(handle);
+        }
+    }
+
+    /// Nobody waits any longer for a call to a machine that is gone.
+    pub(crate) fn leave_lost(&mut self, id: CallId) {
+        let call = &mut self.calls[id];
+        call.stage = Stage::Over;
+        let function = call.function;
+        if let Some(handle) = self.replicas[call.replica as usize].handle {
+            self.functions[function as usize].pool.end(handle);
+            self.call_up(function);
         }
     }
 
@@ -390,7 +460,8 @@ impl World<'_> {
             && received + limit < end
             && received + limit >= now
         {
-            self.calendar.schedule_at(received + limit, Event::GatewayWriteTimeout(id));
+            let noticed = now + stream::next_send(body, (received + limit).since(now));
+            self.calendar.schedule_at(noticed, Event::GatewayWriteTimeout(id));
         }
     }
 
@@ -401,7 +472,9 @@ impl World<'_> {
         let Some(body) = &settings.stream else { return 0 };
         let began = SimTime::ZERO + call.wait;
         let now = self.calendar.now();
-        let until = settings.watchdog.write_timeout.map_or(now, |limit| now.min(call.accepted + limit));
+        let watchdog = settings.watchdog.write_timeout.map_or(SimTime::NEVER, |limit| call.accepted + limit);
+        let gateway = self.scenario.gateway.write_timeout.map_or(SimTime::NEVER, |limit| call.received + limit);
+        let until = now.min(watchdog).min(gateway);
         stream::on_wire(body, until.since(began))
     }
 
@@ -498,7 +571,7 @@ impl World<'_> {
         }
     }
 
-    fn advance_node(&mut self, node: usize) {
+    pub(crate) fn advance_node(&mut self, node: usize) {
         let now = self.calendar.now();
         let functions = &mut self.functions;
         self.nodes[node].advance(now, &mut self.replicas, |function, nanos| {
@@ -562,7 +635,7 @@ impl World<'_> {
         self.nodes[node].wake = SimTime::NEVER;
         self.advance_node(node);
         // A task is done when less than a nanosecond of it is left: nothing finer can be scheduled.
-        let mut done = Vec::new();
+        let mut done: Vec<(ReplicaId, Task)> = Vec::new();
         for i in 0..self.nodes[node].active.len() {
             let replica = self.nodes[node].active[i];
             while let Some((task, left)) = self.first_task(replica) {
@@ -570,7 +643,7 @@ impl World<'_> {
                     break;
                 }
                 self.replicas[replica as usize].cpu.take_first(true);
-                done.push((replica, task));
+                done.push((self.id_of(replica), task));
                 if let Task::Call(id) = task {
                     // Out of `Working`, so that nobody finds it there again.
                     self.calls[id].stage = Stage::Sleeping;
@@ -581,9 +654,15 @@ impl World<'_> {
         self.nodes[node].active.retain(|replica| replicas[*replica as usize].cpu.tasks > 0);
         self.share_cores(node);
         for (replica, task) in done {
+            // The end of one may have been the end of another.
             match task {
-                Task::Call(id) => self.cpu_work_over(id),
-                Task::Boot => self.booted(replica),
+                Task::Call(id) if self.calls.get(id).is_some_and(|call| call.stage == Stage::Sleeping) => {
+                    self.cpu_work_over(id)
+                }
+                Task::Boot if self.there(replica).is_some_and(|host| host.state == State::Booting) => {
+                    self.booted(replica.index)
+                }
+                _ => {}
             }
         }
     }

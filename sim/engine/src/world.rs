@@ -227,14 +227,16 @@ impl<'a> World<'a> {
             Event::CallbackMade(message) => self.callback_made(message),
 
             Event::StepOver => {
-                self.recorder.end_step(self.calendar.now());
+                // The last step ends with the arrivals.
                 if !self.arrivals_over {
+                    self.recorder.end_step(self.calendar.now());
                     self.calendar.schedule_in(self.recorder.step(), Event::StepOver);
                 }
             }
             Event::WarmUpOver => self.recorder.start_window(self.calendar.now()),
             Event::ArrivalsOver => {
                 self.arrivals_over = true;
+                self.recorder.end_step(self.calendar.now());
                 self.recorder.end_window(self.calendar.now());
                 self.calendar.schedule_in(self.scenario.drain, Event::DrainOver);
                 self.over = self.in_system == 0;

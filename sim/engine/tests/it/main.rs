@@ -1,6 +1,15 @@
 //! The engine against theory, other simulators and its own laws.
 
+mod admission;
+mod cold_start;
+mod determinism;
+mod failures;
+mod play;
+mod retries;
+mod scaling;
+mod sharing;
 mod support;
+mod timeouts;
 
 use faas_lab_model::metrics::result;
 use faas_lab_model::rng::Seed;

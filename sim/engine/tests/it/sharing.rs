@@ -1,0 +1,143 @@
+//! How a machine's cores are shared, by hand.
+
+use faas_lab_model::metrics::result::CPU_UTILIZATION;
+use faas_lab_model::scenario::*;
+use faas_lab_model::units::Bytes;
+
+use crate::play::*;
+use crate::support::secs;
+
+fn class(name: &str, slowdown: f64, full_speedup: f64) -> WorkClass {
+    WorkClass { name: name.into(), slowdown: always(slowdown), full_speedup }
+}
+
+#[test]
+fn two_calls_on_one_core_take_twice_as_long() {
+    let scenario = on_machines(stage(&[0.0, 0.0], 1.0), 1, 1);
+    assert_eq!(play(&scenario).ends(), [2000, 2000]);
+    // One after the other: 0.5 s alone, 1 s shared, 0.5 s alone.
+    let scenario = on_machines(stage(&[0.0, 0.5], 1.0), 1, 1);
+    assert_eq!(play(&scenario).ends(), [1500, 2000]);
+}
+
+#[test]
+fn a_call_uses_one_core_at_most() {
+    let scenario = on_machines(stage(&[0.0, 0.0, 0.0], 1.0), 1, 2);
+    assert_eq!(play(&scenario).ends(), [1500; 3]);
+    let scenario = on_machines(stage(&[0.0], 1.0), 1, 4);
+    assert_eq!(play(&scenario).ends(), [1000]);
+}
+
+#[test]
+fn a_limit_holds_a_replica_back() {
+    let mut scenario = on_machines(stage(&[0.0, 0.0], 1.0), 1, 4);
+    scenario.functions[0].cpu_limit = Some(0.5);
+    let played = play(&scenario);
+    assert_eq!(played.ends(), [4000, 4000]);
+    // Half a core for 4 s, of four cores for 1000 s.
+    assert!((played.metric(CPU_UTILIZATION) - 2.0 / 4000.0).abs() < 1e-9);
+}
+
+#[test]
+fn cores_are_shared_between_replicas_not_between_calls() {
+    // Round robin puts three of four calls … two on each replica; with five, three and two.
+    let mut scenario = on_machines(replicas(stage(&[0.0, 0.0, 0.0], 1.0), 2), 1, 1);
+    scenario.functions[0].dispatch = faas_lab_model::policies::DispatchPolicy::RoundRobin;
+    // The first replica has the first and third call at a quarter of a core each, the second has half a core for the
+    // second call, which ends at 2 s. Then the others have half a core each and half their work to do.
+    assert_eq!(play(&scenario).ends(), [3000, 2000, 3000]);
+}
+
+#[test]
+fn what_a_modest_replica_leaves_goes_to_the_others() {
+    // One core; `f` is limited to 0.2 cores, `g` gets the other 0.8.
+    let mut scenario = on_machines(stage(&[0.0], 1.0), 1, 1);
+    let mut other = scenario.functions[0].clone();
+    other.name = "g".into();
+    scenario.functions[0].cpu_limit = Some(0.2);
+    scenario.functions.push(other);
+    let mut second = scenario.workloads[0].clone();
+    (second.name, second.function) = ("v".into(), 1);
+    scenario.workloads.push(second);
+    let played = play(&scenario);
+    assert_eq!((played.requests[0].function, played.requests[1].function), (0, 1));
+    assert_eq!(played.ends(), [5000, 1250]);
+}
+
+#[test]
+fn four_busy_cores_are_worth_less_than_four() {
+    let mut scenario = on_machines(stage(&[0.0; 4], 1.0), 1, 4);
+    scenario.nodes[0].classes = vec![class("cascade", 3.0, 2.5)];
+    scenario.functions[0].demand.class = Some("cascade".into());
+    // Each has 3 s of work and goes at 2.5 / 4 of a lone core's speed.
+    assert_eq!(play(&scenario).ends(), [4800; 4]);
+    // Two busy cores: 1 + 1.5·(1/3) = 1.5 cores' worth, three quarters each.
+    scenario.workloads[0].arrivals = Arrivals::Trace([0.0; 2].map(at).to_vec());
+    assert_eq!(play(&scenario).ends(), [4000; 2]);
+    scenario.workloads[0].arrivals = Arrivals::Trace(vec![at(0.0)]);
+    assert_eq!(play(&scenario).ends(), [3000]);
+}
+
+#[test]
+fn mixed_work_loses_in_proportion() {
+    // Two cores, one with each class: speed-up (1 + 2) / 2 = 1.5, so that each goes at three quarters.
+    let mut scenario = on_machines(stage(&[0.0], 1.5), 1, 2);
+    scenario.nodes[0].classes = vec![class("memory", 1.0, 1.0), class("integer", 1.0, 2.0)];
+    let mut other = scenario.functions[0].clone();
+    other.name = "g".into();
+    scenario.functions[0].demand.class = Some("memory".into());
+    other.demand = Demand { class: Some("integer".into()), law: always(3.0) };
+    scenario.functions.push(other);
+    let mut second = scenario.workloads[0].clone();
+    (second.name, second.function) = ("v".into(), 1);
+    scenario.workloads.push(second);
+    // `f` is done at 2 s; `g` has 1.5 s left and is alone.
+    assert_eq!(play(&scenario).ends(), [2000, 3500]);
+}
+
+#[test]
+fn the_system_keeps_its_share() {
+    let mut scenario = on_machines(stage(&[0.0], 1.0), 1, 1);
+    scenario.nodes[0].reserved_cores = 0.2;
+    let played = play(&scenario);
+    assert_eq!(played.ends(), [1250]);
+    assert!((played.metric(CPU_UTILIZATION) - (0.2 * 1000.0 + 1.0) / 1000.0).abs() < 1e-9);
+}
+
+#[test]
+fn waiting_is_not_work() {
+    let mut scenario = on_machines(stage(&[0.0, 0.0], 1.0), 1, 1);
+    scenario.functions[0].wait = always(2.0);
+    assert_eq!(play(&scenario).ends(), [4000, 4000]);
+    // Nothing but waiting: any number at once.
+    scenario.functions[0].demand.law = always(0.0);
+    assert_eq!(play(&scenario).ends(), [2000, 2000]);
+}
+
+#[test]
+fn too_many_calls_take_a_replica_past_its_memory() {
+    let mut scenario = on_machines(stage(&[0.0, 0.1, 0.2, 5.0, 11.0], 1.0), 1, 4);
+    let function = &mut scenario.functions[0];
+    function.memory = Bytes(100 << 20);
+    function.memory_per_call = Bytes(50 << 20);
+    function.memory_limit = Some(Bytes(200 << 20));
+    function.cold_start.create = always(0.5);
+    // The third call needs 250 MiB: all three are lost. Back after 10 s of back-off and half a second.
+    let story = [(REPLICA_GONE, 200), (REPLICA_GONE, 200), (REPLICA_GONE, 200), (NOBODY_THERE, 5000), (OK, 12_000)];
+    let played = play(&scenario);
+    assert_eq!(played.story(), story);
+    assert_eq!(played.phase("create"), Some((1, 0.5)));
+    assert!((played.series("replicas ready", 0.0, 1000.0) - (1000.0 - 10.5) / 1000.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_next_crash_takes_twice_as_long() {
+    let mut scenario = stage(&[], 1.0);
+    scenario.workloads[0].arrivals = Arrivals::Trace(vec![at(999.0)]);
+    scenario.functions[0].crashes = Some(always(50.0));
+    scenario.cluster.crash_backoff_max = secs(40.0);
+    let played = play(&scenario);
+    // Up for 50 s and down for 10 s, again and 20 s, then 40 s each time: nine such rounds end at 940 s.
+    let up = 50.0 + 50.0 + 9.0 * 50.0 + 50.0;
+    assert!((played.series("replicas ready", 0.0, 1000.0) - up / 1000.0).abs() < 1e-9);
+}
