@@ -4,7 +4,7 @@ use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};
 use faas_lab_model::metrics::result::OutcomeKind;
 use faas_lab_model::metrics::{Ended, Ending, Hop, Part};
 use faas_lab_model::rng::{Seed, Uniforms};
-use faas_lab_model::scenario::{Arrivals, Backoff, Jitter, Scenario, Workload};
+use faas_lab_model::scenario::{Arrivals, Backoff, Invocation, Jitter, Scenario, Workload};
 use faas_lab_model::time::{SimTime, Span};
 use faas_lab_model::units::{ByteRate, Bytes};
 
@@ -19,11 +19,18 @@ impl Source {
         let drawn = |law: &faas_lab_model::distributions::Distribution, what: &str| {
             Drawn::new(law.clone(), seed, &format!("workload/{}/{what}", workload.name))
         };
+        let upload = transfer(workload.request, scenario.edge.bandwidth);
+        // The watchdog reads along, unless the call is for the queue.
+        let limits = match workload.invocation {
+            Invocation::Sync => [scenario.gateway.read_timeout, function.watchdog.read_timeout],
+            Invocation::Async => [scenario.gateway.read_timeout, None],
+        };
         Source {
             schedule: ArrivalSchedule::new(&workload.arrivals, &workload.name, seed, scenario.duration),
             demand: drawn(&function.demand.law, "demand"),
             wait: drawn(&function.wait, "wait"),
-            upload: transfer(workload.request, scenario.edge.bandwidth),
+            upload,
+            until_read: limits.into_iter().flatten().fold(upload, Span::min),
         }
     }
 }
@@ -109,9 +116,7 @@ impl World<'_> {
         if let Some(timeout) = self.scenario.edge.client_timeout {
             self.calendar.schedule_deadline(timeout, Event::ClientTimeout(id));
         }
-        let upload = self.sources[self.calls[id].workload as usize].upload;
-        let upload = self.read_limit(id).map_or(upload, |limit| upload.min(limit));
-        let delay = self.rtt(id) / 2 + upload;
+        let delay = self.rtt(id) / 2 + self.sources[self.calls[id].workload as usize].until_read;
         if delay.is_zero() {
             self.at_gateway(id);
         } else {

@@ -8,25 +8,21 @@
 use faas_lab_model::metrics::result::OutcomeKind;
 use faas_lab_model::metrics::{Ending, Hop};
 use faas_lab_model::rng::Uniforms;
-use faas_lab_model::scenario::{Invocation, ScaleFromZero};
+use faas_lab_model::scenario::{Gateway, Invocation, ScaleFromZero};
 use faas_lab_model::time::Span;
 
 use crate::call::{CallId, Origin, Stage};
 use crate::event::Event;
 use crate::world::World;
 
-impl World<'_> {
-    /// The shortest time in which a client's body must have been read; `None`: any time. The watchdog reads along, unless
-    /// the call is for the queue.
-    pub(crate) fn read_limit(&self, id: CallId) -> Option<Span> {
-        let call = &self.calls[id];
-        let watchdog = match self.scenario.workloads[call.workload as usize].invocation {
-            Invocation::Sync => self.scenario.functions[call.function as usize].watchdog.read_timeout,
-            Invocation::Async => None,
-        };
-        [self.scenario.gateway.read_timeout, watchdog].into_iter().flatten().min()
-    }
+/// The shorter of the gateway's and its provider's patience with a function, and whose it is.
+pub(crate) fn upstream_limit(gateway: &Gateway) -> Option<(Span, Hop)> {
+    let upstream = gateway.upstream_timeout.map(|limit| (limit, Hop::GatewayUpstream));
+    let provider = gateway.provider_timeout.map(|limit| (limit, Hop::Provider));
+    [upstream, provider].into_iter().flatten().min()
+}
 
+impl World<'_> {
     #[inline]
     pub(crate) fn at_gateway(&mut self, id: CallId) {
         if self.calls.get(id).is_none() {
@@ -170,22 +166,14 @@ impl World<'_> {
         let state = &mut self.functions[call.function as usize];
         state.started_total += 1;
         state.in_flight += 1;
-        if let Some((limit, _)) = self.upstream_limit() {
+        if let Some((limit, _)) = self.upstream_limit {
             self.calendar.schedule_deadline(limit, Event::UpstreamTimeout(id));
         }
         self.route(id);
     }
 
-    /// The shorter of the gateway's and its provider's patience, and whose it is.
-    fn upstream_limit(&self) -> Option<(Span, Hop)> {
-        let gateway = &self.scenario.gateway;
-        let upstream = gateway.upstream_timeout.map(|limit| (limit, Hop::GatewayUpstream));
-        let provider = gateway.provider_timeout.map(|limit| (limit, Hop::Provider));
-        [upstream, provider].into_iter().flatten().min()
-    }
-
     pub(crate) fn upstream_times_out(&mut self, id: CallId) {
-        let Some((_, hop)) = self.upstream_limit() else { return };
+        let Some((_, hop)) = self.upstream_limit else { return };
         let ending = Ending::new(OutcomeKind::TimedOut, Some(hop), Some(502));
         self.cut(id, ending);
     }

@@ -2,7 +2,7 @@
 
 use faas_lab_model::metrics::Phase;
 use faas_lab_model::policies::provisioning::Binding;
-use faas_lab_model::policies::{KeepAlive, Placement};
+use faas_lab_model::policies::{KeepAlive, KeepAlivePolicy, Placement};
 use faas_lab_model::rng::Seed;
 use faas_lab_model::scenario::InitialState;
 use faas_lab_model::time::{SimTime, Span};
@@ -397,8 +397,12 @@ impl World<'_> {
         }
         let now = self.calendar.now();
         host.idle_spells += 1;
-        let mut draws = self.keys.keep_alive.draws(host.serial, host.idle_spells);
-        let keep = now + state.keep_alive.keep_for(&mut draws);
+        let keep = match state.keep_alive {
+            // Nothing to draw: this is taken for every request.
+            KeepAlivePolicy::Fixed(span) => span,
+            _ => state.keep_alive.keep_for(&mut self.keys.keep_alive.draws(host.serial, host.idle_spells)),
+        };
+        let keep = now + keep;
         let until = keep.min(host.lifetime_end.max(now));
         self.keep_until(replica, until);
     }

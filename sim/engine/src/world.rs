@@ -6,7 +6,7 @@
 //! ```
 
 use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};
-use faas_lab_model::metrics::{NodeMeter, Recorder, RunRecord};
+use faas_lab_model::metrics::{Hop, NodeMeter, Recorder, RunRecord};
 use faas_lab_model::rng::{Key, Seed};
 use faas_lab_model::scenario::Scenario;
 use faas_lab_model::time::{SimTime, Span};
@@ -15,6 +15,7 @@ use crate::calendar::Calendar;
 use crate::call::{Calls, Origin};
 use crate::event::Event;
 use crate::function::{FunctionState, GatewayState};
+use crate::gateway::upstream_limit;
 use crate::node::Node;
 use crate::queue::Queue;
 use crate::replica::Replica;
@@ -38,6 +39,8 @@ pub(crate) struct World<'a> {
     pub(crate) nodes: Vec<Node>,
     /// CPU limits of replicas, by function.
     pub(crate) cpu_limits: Vec<Option<f64>>,
+    /// How long a function may take, and who gives up on it then.
+    pub(crate) upstream_limit: Option<(Span, Hop)>,
     pub(crate) keys: Keys,
     pub(crate) requests_born: u64,
     pub(crate) replicas_born: u64,
@@ -56,6 +59,8 @@ pub(crate) struct Source {
     pub(crate) wait: Drawn,
     /// Time to send a request's body.
     pub(crate) upload: Span,
+    /// That time, or the shortest one in which a body must have been read.
+    pub(crate) until_read: Span,
 }
 
 /// The counter-based draws, by purpose.
@@ -134,6 +139,7 @@ impl<'a> World<'a> {
             vacant_replicas: Vec::new(),
             nodes,
             cpu_limits: scenario.functions.iter().map(|function| function.cpu_limit).collect(),
+            upstream_limit: upstream_limit(&scenario.gateway),
             keys: Keys::new(seed),
             requests_born: 0,
             replicas_born: 0,
