@@ -6,6 +6,7 @@ mod determinism;
 mod failures;
 mod oracles;
 mod play;
+mod properties;
 mod retries;
 mod runs;
 mod scaling;
