@@ -94,6 +94,7 @@ fn many_functions(duration: f64) -> Scenario {
 }
 
 /// CPU time of this process in seconds.
+#[expect(clippy::disallowed_methods, reason = "a benchmark is about wall time")]
 fn cpu_secs() -> f64 {
     thread_local!(static START: Instant = Instant::now());
     match std::fs::read_to_string("/proc/self/schedstat") {

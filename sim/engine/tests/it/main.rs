@@ -4,10 +4,14 @@ mod admission;
 mod cold_start;
 mod determinism;
 mod failures;
+mod oracles;
 mod play;
+mod properties;
 mod retries;
+mod runs;
 mod scaling;
 mod sharing;
+mod simfaas;
 mod support;
 mod timeouts;
 
