@@ -63,6 +63,8 @@ pub(crate) enum Stage {
 pub(crate) struct Call {
     /// Number of the request in order of birth.
     pub(crate) request: u64,
+    /// Keys its draws: its place among the requests of its own workload, whatever other workloads do.
+    pub(crate) entity: u64,
     pub(crate) workload: u32,
     pub(crate) function: u32,
     /// Attempts so far, this one included.
@@ -119,6 +121,7 @@ impl Call {
     pub(crate) fn new(request: u64, workload: u32, function: u32, origin: Origin, now: SimTime) -> Call {
         Call {
             request,
+            entity: request,
             workload,
             function,
             attempt: 1,
@@ -151,6 +154,7 @@ impl Call {
     pub(crate) fn next_attempt(&self) -> Call {
         Call {
             attempt: self.attempt + 1,
+            entity: self.entity,
             demand: self.demand,
             wait: self.wait,
             cold: self.cold,

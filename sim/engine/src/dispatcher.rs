@@ -18,8 +18,7 @@ impl World<'_> {
         if self.functions[function as usize].provisioner.is_some() {
             return self.provision(id, function);
         }
-        let (request, attempt) = (self.calls[id].request, self.calls[id].attempt);
-        let mut draws = self.keys.dispatch.draws(request, attempt);
+        let mut draws = self.keys.dispatch.draws(self.calls[id].entity, self.calls[id].attempt);
         let state = &mut self.functions[function as usize];
         if state.room.exists() {
             match state.pool.choose_free(&mut draws) {
@@ -50,7 +49,7 @@ impl World<'_> {
         match provisioner.provision(&supply) {
             Provision::Reuse => {
                 let call = &self.calls[id];
-                let mut draws = self.keys.routing.draws(call.request, call.attempt);
+                let mut draws = self.keys.routing.draws(call.entity, call.attempt);
                 let handle = state.pool.choose_free(&mut draws).expect("the supply has a free slot");
                 let replica = state.pool.replica(handle);
                 self.deliver(id, replica);
@@ -103,7 +102,7 @@ impl World<'_> {
             let waits = |id| calls.get(id).is_some_and(|call| call.stage == Stage::Waiting);
             let Some(id) = state.room.call_up(waits) else { break };
             let call = &self.calls[id];
-            let mut draws = self.keys.dispatch.draws(call.request, call.attempt);
+            let mut draws = self.keys.dispatch.draws(call.entity, call.attempt);
             let handle = state.pool.choose_free(&mut draws).expect("there is a free slot");
             let replica = state.pool.replica(handle);
             self.recorder.functions[function as usize].waiting.add(self.calendar.now(), -1);

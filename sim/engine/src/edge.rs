@@ -29,6 +29,8 @@ impl Source {
             schedule: ArrivalSchedule::new(&workload.arrivals, &workload.name, seed, scenario.duration),
             demand: drawn(&function.demand.law, "demand"),
             wait: drawn(&function.wait, "wait"),
+            family: Seed(0).key(&workload.name),
+            births: 0,
             upload,
             until_read: limits.into_iter().flatten().fold(upload, Span::min),
         }
@@ -94,6 +96,8 @@ impl World<'_> {
         let function = self.scenario.workloads[workload as usize].function;
         let source = &mut self.sources[workload as usize];
         let mut call = Call::new(self.requests_born, workload, function as u32, origin, now);
+        call.entity = source.family.entity(source.births);
+        source.births += 1;
         call.demand = source.demand.draw();
         call.wait = source.wait.draw();
         self.requests_born += 1;
@@ -132,7 +136,7 @@ impl World<'_> {
             Some(rtt) => rtt,
             None => {
                 let call = &self.calls[id];
-                law.sample(&mut self.keys.rtt.draws(call.request, call.attempt))
+                law.sample(&mut self.keys.rtt.draws(call.entity, call.attempt))
             }
         }
     }
@@ -201,13 +205,13 @@ impl World<'_> {
         let call = self.calls[id];
         self.record_end(&call, ending, call.sent.since(call.born), Part::Retries);
         if let Origin::User(user) = call.origin {
-            self.user_thinks(call.workload, user, call.request);
+            self.user_thinks(call.workload, user, call.entity);
         }
     }
 
-    pub(crate) fn user_thinks(&mut self, workload: u32, user: u32, request: u64) {
+    pub(crate) fn user_thinks(&mut self, workload: u32, user: u32, entity: u64) {
         let Arrivals::Users(users) = &self.scenario.workloads[workload as usize].arrivals else { return };
-        let think = users.think.sample(&mut self.keys.think.draws(request, 0));
+        let think = users.think.sample(&mut self.keys.think.draws(entity, 0));
         self.calendar.schedule_in(think, Event::UserSends { workload, user });
     }
 
@@ -218,7 +222,7 @@ impl World<'_> {
         if call.attempt >= retries.attempts || !retryable {
             return false;
         }
-        let delay = back_off(&retries.backoff, call.attempt, &mut self.keys.back_off.draws(call.request, call.attempt));
+        let delay = back_off(&retries.backoff, call.attempt, &mut self.keys.back_off.draws(call.entity, call.attempt));
         let (function, born, next) = (call.function as usize, call.born, call.next_attempt());
         let in_cohort = self.recorder.in_cohort(born);
         self.recorder.functions[function].retry(in_cohort);

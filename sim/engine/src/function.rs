@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use faas_lab_model::policies::{
     Dispatcher, KeepAlivePolicy, PerRequest, Pool, ReplicaSize, Scaler, ScalerSetup, Scaling,
 };
+use faas_lab_model::rng::{Key, Seed};
 use faas_lab_model::scenario::{Concurrency, Discipline, Function};
 use faas_lab_model::time::SimTime;
 
@@ -28,6 +29,9 @@ pub(crate) struct FunctionState {
     pub(crate) room: WaitingRoom,
     /// Calls that the gateways hold until there is a replica.
     pub(crate) held: Vec<CallId>,
+    /// Numbers its replicas, for their draws.
+    pub(crate) family: Key,
+    pub(crate) births: u64,
     /// Replicas in order of creation.
     pub(crate) replicas: Vec<u32>,
     pub(crate) desired: u32,
@@ -76,6 +80,8 @@ impl FunctionState {
             backlog,
             room: WaitingRoom::new(function),
             held: Vec::new(),
+            family: Seed(0).key(&function.name),
+            births: 0,
             replicas: Vec::new(),
             desired: 0,
             starting: 0,

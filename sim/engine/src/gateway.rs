@@ -58,14 +58,14 @@ impl World<'_> {
             return 0;
         }
         let call = &self.calls[id];
-        let bits = self.keys.gateway.draws(call.request, call.attempt).bits();
+        let bits = self.keys.gateway.draws(call.entity, call.attempt).bits();
         ((u128::from(bits) * self.gateways.len() as u128) >> 64) as usize
     }
 
     fn gateway_works(&mut self, id: CallId) {
         let call = &mut self.calls[id];
         call.stage = Stage::GatewayBusy;
-        let mut draws = self.keys.overhead.draws(call.request, call.attempt);
+        let mut draws = self.keys.overhead.draws(call.entity, call.attempt);
         let overhead = self.scenario.gateway.overhead.sample(&mut draws);
         self.calendar.schedule_in(overhead, Event::GatewayDone(id));
     }

@@ -19,10 +19,13 @@ impl World<'_> {
     fn new_replica(&mut self, function: u32, state: State) -> u32 {
         let now = self.calendar.now();
         let serial = self.replicas_born;
+        let of_function = &mut self.functions[function as usize];
+        let entity = of_function.family.entity(of_function.births);
+        of_function.births += 1;
         self.replicas_born += 1;
         let settings = &self.scenario.functions[function as usize];
         let lifetime_end = match &settings.lifetime {
-            Some(law) => now + law.sample(&mut self.keys.lifetime.draws(serial, 0)),
+            Some(law) => now + law.sample(&mut self.keys.lifetime.draws(entity, 0)),
             None => SimTime::NEVER,
         };
         let mut replica = Replica {
@@ -30,6 +33,7 @@ impl World<'_> {
             alive: true,
             function,
             serial,
+            entity,
             node: NO_NODE,
             state,
             handle: None,
@@ -154,7 +158,7 @@ impl World<'_> {
 
     fn cold_draws(&self, replica: u32, phase: Phase) -> faas_lab_model::rng::Draws {
         let host = &self.replicas[replica as usize];
-        self.keys.cold_start.draws(host.serial * 8 + phase as u64, host.restarts)
+        self.keys.cold_start.draws(host.entity.wrapping_mul(8) + phase as u64, host.restarts)
     }
 
     /// The present phase of a start ends after `delay`.
@@ -322,7 +326,7 @@ impl World<'_> {
         let now = self.calendar.now();
         let host = &mut self.replicas[replica as usize];
         host.state = State::Ready;
-        let (function, serial, restarts) = (host.function, host.serial, host.restarts);
+        let (function, entity, restarts) = (host.function, host.entity, host.restarts);
         let since_created = now - host.created;
         let state = &mut self.functions[function as usize];
         if host.handle.is_none() {
@@ -337,7 +341,7 @@ impl World<'_> {
             meter.totals().init += u128::from(since_created.as_nanos());
         }
         if let Some(law) = &self.scenario.functions[function as usize].crashes {
-            let delay = law.sample(&mut self.keys.crashes.draws(serial, restarts));
+            let delay = law.sample(&mut self.keys.crashes.draws(entity, restarts));
             let id = self.id_of(replica);
             self.calendar.schedule_in(delay, Event::Crash(id));
         }
@@ -400,7 +404,7 @@ impl World<'_> {
         let keep = match state.keep_alive {
             // Nothing to draw: this is taken for every request.
             KeepAlivePolicy::Fixed(span) => span,
-            _ => state.keep_alive.keep_for(&mut self.keys.keep_alive.draws(host.serial, host.idle_spells)),
+            _ => state.keep_alive.keep_for(&mut self.keys.keep_alive.draws(host.entity, host.idle_spells)),
         };
         let keep = now + keep;
         let until = keep.min(host.lifetime_end.max(now));

@@ -75,7 +75,7 @@ impl World<'_> {
             return self.refuse_at_gateway(id, too_large);
         }
         call.stage = Stage::Committing;
-        let commit = self.scenario.queue.commit.sample(&mut self.keys.commit.draws(call.request, 0));
+        let commit = self.scenario.queue.commit.sample(&mut self.keys.commit.draws(call.entity, 0));
         if commit.is_zero() {
             self.committed(id);
         } else {
@@ -114,7 +114,7 @@ impl World<'_> {
             }
         };
         if let Origin::User(user) = call.origin {
-            self.user_thinks(call.workload, user, call.request);
+            self.user_thinks(call.workload, user, call.entity);
         }
         self.push_message(index, false);
         self.deliver_messages();
@@ -162,6 +162,7 @@ impl World<'_> {
             let (first, attempt) = (message.call, message.attempts);
             let call = Call {
                 attempt,
+                entity: first.entity,
                 sent: self.calendar.now(),
                 demand: first.demand,
                 wait: first.wait,
@@ -210,7 +211,7 @@ impl World<'_> {
         }
         let retryable = ending.status.is_none_or(|status| settings.retry_codes.contains(&status));
         if ending.kind != OutcomeKind::Ok && retryable && message.attempts < settings.attempts {
-            let mut draws = self.keys.back_off.draws(call.request, message.attempts);
+            let mut draws = self.keys.back_off.draws(call.entity, message.attempts);
             let back_off = back_off(&settings.backoff, message.attempts, &mut draws);
             let delay = match (settings.retry_after, ending.status) {
                 (Some(after), Some(429 | 503)) => after.max(settings.backoff.initial),
@@ -235,7 +236,7 @@ impl World<'_> {
         message.done = true;
         message.result = Some((call, ending));
         let callback = match &settings.callback {
-            Some(law) => law.sample(&mut self.keys.callback.draws(call.request, 0)),
+            Some(law) => law.sample(&mut self.keys.callback.draws(call.entity, 0)),
             None => Span::ZERO,
         };
         if callback.is_zero() {

@@ -62,8 +62,10 @@ pub(crate) struct Replica {
     pub(crate) generation: u32,
     pub(crate) alive: bool,
     pub(crate) function: u32,
-    /// Number in order of creation over the whole run; keys its draws.
+    /// Number in order of creation over the whole run.
     pub(crate) serial: u64,
+    /// Keys its draws: its place among the replicas of its own function, whatever other functions do.
+    pub(crate) entity: u64,
     pub(crate) node: u32,
     pub(crate) state: State,
     /// Its membership in the pool, while it can be sent calls.

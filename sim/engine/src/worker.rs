@@ -119,13 +119,13 @@ impl World<'_> {
         let work = match &settings.cold_demand {
             // The first of the calls that are bound to a start is the one that caused it.
             Some(law) if call.stage == Stage::Bound && call.cold && host.running == 1 => {
-                law.sample(&mut self.keys.cold_demand.draws(call.request, call.attempt))
+                law.sample(&mut self.keys.cold_demand.draws(call.entity, call.attempt))
             }
             _ => call.demand,
         };
         let overhead = match settings.watchdog.overhead.is_zero() {
             true => Span::ZERO,
-            false => settings.watchdog.overhead.sample(&mut self.keys.watchdog.draws(call.request, call.attempt)),
+            false => settings.watchdog.overhead.sample(&mut self.keys.watchdog.draws(call.entity, call.attempt)),
         };
         let work = work + overhead;
         if node == NO_NODE {
@@ -186,7 +186,7 @@ impl World<'_> {
         let call = &self.calls[id];
         let settings = &self.scenario.functions[call.function as usize];
         let failed = settings.error_rate > 0.0
-            && self.keys.errors.draws(call.request, call.attempt).uniform() < settings.error_rate;
+            && self.keys.errors.draws(call.entity, call.attempt).uniform() < settings.error_rate;
         let late = settings.watchdog.write_timeout.is_some_and(|limit| now - call.accepted > limit);
         let ending = match (late, failed) {
             (true, _) => WRITTEN_TOO_LATE,

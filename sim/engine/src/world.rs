@@ -57,6 +57,9 @@ pub(crate) struct Source {
     pub(crate) schedule: ArrivalSchedule,
     pub(crate) demand: Drawn,
     pub(crate) wait: Drawn,
+    /// Numbers its requests, for their draws.
+    pub(crate) family: Key,
+    pub(crate) births: u64,
     /// Time to send a request's body.
     pub(crate) upload: Span,
     /// That time, or the shortest one in which a body must have been read.

@@ -61,6 +61,12 @@ impl Uniforms for Stream {
 pub struct Key(u64);
 
 impl Key {
+    /// The number of the `index`-th entity of a family, for [`Key::draws`]. Families with different names do not meet,
+    /// however many entities the others have.
+    pub fn entity(self, index: u64) -> u64 {
+        self.0.wrapping_add(index)
+    }
+
     /// The draws of one `entity` (a request, a replica) at one `attempt`.
     pub fn draws(self, entity: u64, attempt: u32) -> Draws {
         Draws { state: mix(self.0 ^ mix(entity ^ (u64::from(attempt) << 48))) }

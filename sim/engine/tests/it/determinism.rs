@@ -1,8 +1,11 @@
 //! The same seed gives the same run; variants of one scenario meet the same requests.
 
+use faas_lab_model::distributions::Distribution;
 use faas_lab_model::rng::Seed;
 use faas_lab_model::scenario::*;
 use faas_lab_model::time::{SimTime, Span};
+
+use faas_lab_sim::{RequestRecord, RunOptions, run};
 
 use crate::play::*;
 use crate::support::{exponential, per_request, secs};
@@ -100,4 +103,30 @@ fn a_series_has_the_same_length_however_a_run_ends() {
     let steps = |arrivals: &[f64]| play(&stage(arrivals, 10.0)).record.series[0].values.len();
     assert_eq!(steps(&[1.0]), 240);
     assert_eq!(steps(&[995.0]), 240);
+}
+
+/// A second workload with a function of its own leaves everything that happens to the first one's requests as it was:
+/// arrivals, demands, and the draws made later for routing, round trips and cold starts.
+#[test]
+fn a_neighbour_without_contention_changes_nothing() {
+    let mut alone = per_request(2.0, 0.5, 0.5, 3.0, 50, 400.0);
+    alone.edge.rtt = Distribution::Lognormal { median: 0.01, sigma: 0.5 };
+    alone.functions[0].cold_start.boot.law = exponential(1.0);
+    let mut shared = alone.clone();
+    let mut neighbour = (shared.functions[0].clone(), shared.workloads[0].clone());
+    neighbour.0.name = "neighbour".into();
+    (neighbour.1.name, neighbour.1.function) = ("neighbour".into(), 1);
+    shared.functions.push(neighbour.0);
+    shared.workloads.insert(0, neighbour.1);
+    let log_of_f = |scenario: &Scenario| {
+        let mut log = Vec::new();
+        let mut keep = |request: &RequestRecord| {
+            if request.function == 0 {
+                log.push((request.arrived, request.ended, request.cold));
+            }
+        };
+        run(scenario, Seed(5), RunOptions { requests: Some(&mut keep), ..RunOptions::default() });
+        log
+    };
+    assert_eq!(log_of_f(&alone), log_of_f(&shared));
 }
