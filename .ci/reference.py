@@ -23,7 +23,7 @@ FACT = {"value", "basis", "source"}
 
 def alternatives(node):
     """What a value may be, with references kept; the table that gives a fact its source is left out."""
-    if "$ref" in node:
+    if "$ref" in node or node.get("type") == "object":
         return [node]
     for key in ("anyOf", "oneOf"):
         if key in node:
@@ -65,9 +65,12 @@ def kind(node):
     return text + " ◦" if carries_source(node) else text
 
 
-def shown_default(name, node, required):
-    if name in required:
+def shown_default(name, node, table):
+    if name in table.get("required", []):
         return "**required**"
+    unless, *otherwise = table.get("anyOf", [{}])
+    if any(name in option["required"] for option in otherwise):
+        return f"**required** without `{unless['required'][0]}`"
     if "default" not in node:
         return ""
     return f"`{json.dumps(node['default'], ensure_ascii=False)}`"
@@ -86,9 +89,10 @@ def rows(node, at, prefix=""):
     """One row per key, nested tables after the key that holds them. What has a section of its own is not entered."""
     for table in objects_of(node):
         for name, value in table.get("properties", {}).items():
-            required = table.get("required", [])
+            if name in FACT:
+                continue
             about = value.get("description", "").replace("|", "\\|")
-            yield f"| `{prefix}{name}` | {kind(value)} | {shown_default(name, value, required)} | {about} |"
+            yield f"| `{prefix}{name}` | {kind(value)} | {shown_default(name, value, table)} | {about} |"
             yield from nested(value, join(at, name), f"{prefix}{name}.")
         if isinstance(table.get("additionalProperties"), dict):
             yield from nested(table["additionalProperties"], join(at, "NAME"), f"{prefix}NAME.")
