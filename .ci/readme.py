@@ -14,7 +14,7 @@ import sys
 
 README = pathlib.Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"(?:<!-- exit (\d+) -->\n)?```sh\n(.*?)```", re.DOTALL)
-FIGURE = re.compile(r"\d[\d.]* ± \d[\d.]*(?: %)?")
+FIGURE = re.compile(r"\d+(?:\.\d+)? ± \d+(?:\.\d+)?(?: %)?")
 
 
 def blocks():
