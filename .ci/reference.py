@@ -1,7 +1,8 @@
 """The tables of docs/scenario.md, made from the scenario format's JSON Schema.
 
     reference.py            writes the tables between the page's markers
-    reference.py --check    fails if they are not up to date, or if a key of the schema is not on the page
+    reference.py --check    fails if they are not up to date, or if a key of the schema is not on the page, or a metric not
+                            in docs/model.md
 
 A marker is `<!-- keys PATH -->`, closed by `<!-- end -->`; PATH leads from the schema's root to an object's properties.
 """
@@ -141,8 +142,10 @@ page = PAGE.read_text()
 fresh = MARKED.sub(lambda found: found[1] + table(found[2]) + found[3], page)
 if sys.argv[1:] == ["--check"]:
     missing = sorted(key for key in set(keys(SCHEMA)) if not re.search(rf"[`.]{re.escape(key)}\b", page))
+    model = (ROOT / "docs" / "model.md").read_text()
+    missing += [key for key in path_of("objective")["properties"] if not re.search(rf"`(response_)?{key}`", model)]
     if missing:
-        print("not on the page:", ", ".join(missing))
+        print("not explained:", ", ".join(missing))
     if fresh != page:
         print("docs/scenario.md is not up to date: run python3 .ci/reference.py")
     sys.exit(1 if missing or fresh != page else 0)
