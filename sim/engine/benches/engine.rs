@@ -7,6 +7,7 @@
 #[path = "../tests/it/support.rs"]
 mod support;
 
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use faas_lab_model::distributions::Distribution;
@@ -96,10 +97,11 @@ fn many_functions(duration: f64) -> Scenario {
 /// CPU time of this process in seconds.
 #[expect(clippy::disallowed_methods, reason = "a benchmark is about wall time")]
 fn cpu_secs() -> f64 {
-    thread_local!(static START: Instant = Instant::now());
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(Instant::now);
     match std::fs::read_to_string("/proc/self/schedstat") {
         Ok(text) => text.split_whitespace().next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0) * 1e-9,
-        Err(_) => START.with(|start| start.elapsed().as_secs_f64()),
+        Err(_) => start.elapsed().as_secs_f64(),
     }
 }
 

@@ -9,7 +9,11 @@ use crate::time::SimTime;
 
 /// One group of machines.
 pub(super) fn node(at: &mut At<'_>, library: &Library<'_>) -> Option<NodeGroup> {
-    let Some(written) = at.node() else { return group(at) };
+    let Some(written) = at.node() else {
+        group(at);
+        at.requires_unless("profile");
+        return None;
+    };
     match laid_over_profile(at, written, library)? {
         Some(merged) => at.instead(&merged, group),
         None => group(at),

@@ -137,6 +137,15 @@ impl<'a> At<'a> {
         }
     }
 
+    /// Where `key` is given, a table needs none of the keys that are otherwise required: they come from elsewhere.
+    pub(super) fn requires_unless(&mut self, key: &str) {
+        if let Mode::Describe { schema, .. } = &mut self.mode
+            && let Some(required) = schema.as_object_mut().and_then(|schema| schema.remove("required"))
+        {
+            schema["anyOf"] = json!([{ "required": [key] }, { "required": required }]);
+        }
+    }
+
     /// Describes this part once, under a name, however often it is used.
     pub(super) fn shared<T>(&mut self, name: &str, read: impl FnOnce(&mut At<'_>) -> Option<T>) -> Option<T> {
         let Mode::Describe { schema, shared } = &mut self.mode else { return read(self) };
@@ -638,6 +647,8 @@ pub(super) fn fact<T>(read: impl Fn(&mut At<'_>) -> Option<T>) -> impl Fn(&mut A
                 fields.properties.insert("value".to_owned(), inner.clone());
                 fields.required.push("value");
             });
+            let about = [sourced["properties"]["basis"].clone(), sourced["properties"]["source"].clone()];
+            name_source(&mut inner, shared, &about);
             **schema = json!({ "anyOf": [inner, sourced] });
             return None;
         }
@@ -671,6 +682,24 @@ pub(super) fn fact<T>(read: impl Fn(&mut At<'_>) -> Option<T>) -> impl Fn(&mut A
 fn note(at: &mut At<'_>, provenance: Provenance) {
     if let Mode::Read { findings, .. } = &mut at.mode {
         findings.provenance.push(provenance);
+    }
+}
+
+/// Lets each table that `schema` may be have `basis` and `source` beside its own keys, shared forms too.
+fn name_source(schema: &mut Json, shared: &mut Map<String, Json>, about: &[Json; 2]) {
+    if let Some(name) = schema.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/")) {
+        let name = name.to_owned();
+        let mut form = shared.remove(&name).expect("a form is described before it is named");
+        name_source(&mut form, shared, about);
+        shared.insert(name, form);
+    }
+    for option in schema.get_mut("anyOf").and_then(Json::as_array_mut).into_iter().flatten() {
+        name_source(option, shared, about);
+    }
+    if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut) {
+        for (key, about) in ["basis", "source"].into_iter().zip(about) {
+            properties.entry(key).or_insert_with(|| about.clone());
+        }
     }
 }
 

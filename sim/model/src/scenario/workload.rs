@@ -234,20 +234,26 @@ fn points(at: &mut At<'_>) -> Option<Vec<ShapePoint>> {
         let mut is_time = true;
         let mut point = (None, None);
         let items = at.list(|at| {
-            if std::mem::replace(&mut is_time, false) {
-                let time = span(at)?;
-                if last.is_some_and(|last| time < last) {
-                    return at.refuse(
-                        format!("{time} comes after {}", last.unwrap_or_default()),
-                        "list points in the order of their times",
-                    );
-                }
-                last = Some(time);
-                point.0 = Some(time);
-            } else {
-                point.1 = Some(rate(at)?);
-            }
-            Some(())
+            let first = std::mem::replace(&mut is_time, false);
+            at.either(
+                |_| first,
+                |at| {
+                    let time = span(at)?;
+                    if last.is_some_and(|last| time < last) {
+                        return at.refuse(
+                            format!("{time} comes after {}", last.unwrap_or_default()),
+                            "list points in the order of their times",
+                        );
+                    }
+                    last = Some(time);
+                    point.0 = Some(time);
+                    Some(())
+                },
+                |at| {
+                    point.1 = Some(rate(at)?);
+                    Some(())
+                },
+            )
         })?;
         match (items.len(), point) {
             (2, (Some(time), Some(rate))) => Some(ShapePoint { at: SimTime::ZERO + time, rate }),

@@ -80,7 +80,7 @@ impl Placement for PlacementPolicy {
 }
 
 const fn listing(name: &'static str, about: &'static str) -> Listing {
-    Listing { name, key: "placement", about }
+    Listing { name, key: "cluster.placement", about }
 }
 
 impl NodeView {

@@ -1,0 +1,61 @@
+"""The README's commands, run as a reader would run them, and its figures, found again in what they print.
+
+    readme.py --test-command            prints the command that runs the tests
+    readme.py --run FOLDER [OUTPUT …]   runs all others in FOLDER; figures may also come from the OUTPUT files
+
+A block of sh is run as it stands. `<!-- exit 1 -->` on the line above says what its last command must exit with.
+A figure is anything like `4.9 ± 0.6 %`.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+README = pathlib.Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"(?:<!-- exit (\d+) -->\n)?```sh\n(.*?)```", re.DOTALL)
+FIGURE = re.compile(r"\d+(?:\.\d+)? ± \d+(?:\.\d+)?(?: %)?")
+
+
+def blocks():
+    """Each block with the exit code it must have."""
+    return [(int(code or 0), text.strip()) for code, text in BLOCK.findall(README.read_text())]
+
+
+def test_command():
+    commands = [text for _, text in blocks() if text.startswith("cargo test")]
+    if len(commands) != 1:
+        sys.exit(f"the README has {len(commands)} test commands")
+    return commands[0]
+
+
+def run(folder, printed):
+    tests, wrong = test_command(), 0
+    for expected, text in blocks():
+        if text == tests:
+            continue
+        print(f"$ {text}", flush=True)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=folder, capture_output=True, text=True)
+        printed += done.stdout
+        if done.returncode != expected:
+            wrong += 1
+            print(f"exit code {done.returncode}, expected {expected}\n{done.stdout}{done.stderr}")
+    def one_line(text):
+        return " ".join(text.split())
+
+    known = one_line(printed)
+    for figure in FIGURE.findall(one_line(README.read_text())):
+        if figure not in known:
+            wrong += 1
+            print(f"the README says {figure}, but no command prints it")
+    return wrong
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["--test-command"]:
+            print(test_command())
+        case ["--run", folder, *outputs]:
+            sys.exit(1 if run(folder, "\n".join(pathlib.Path(path).read_text() for path in outputs)) else 0)
+        case _:
+            sys.exit(__doc__)
