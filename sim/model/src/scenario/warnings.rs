@@ -3,6 +3,7 @@
 use super::{Arrivals, Concurrency, Function, Invocation, Scenario, WatchdogMode, Workload};
 use crate::metrics::result::Warning;
 use crate::policies::Scaling;
+use crate::policies::scaling::Load;
 use crate::time::Span;
 
 /// All warnings of a scenario.
@@ -15,6 +16,7 @@ pub(super) fn find(scenario: &Scenario) -> Vec<Warning> {
         rest(scenario, function, &mut warnings);
         queue(scenario, function, &mut warnings);
         ce_alert(function, &mut warnings);
+        without_effect(scenario, function, &mut warnings);
     }
     memory(scenario, &mut warnings);
     utilization(scenario, &mut warnings);
@@ -201,6 +203,28 @@ fn ce_alert(function: &Function, warnings: &mut Vec<Warning>) {
                 settings.threshold_per_second
             ),
         );
+    }
+}
+
+/// Settings that do nothing where they stand.
+fn without_effect(scenario: &Scenario, function: &Function, warnings: &mut Vec<Warning>) {
+    let name = &function.name;
+    let by_cpu = match &function.scaling {
+        Scaling::Hpa(_) => true,
+        Scaling::Pro(pro) => pro.load == Load::Cpu,
+        _ => false,
+    };
+    if by_cpu && scenario.nodes.is_empty() {
+        let text = format!(
+            "{name} scales by its CPU use, but without machines no CPU time is counted: it stays at its minimum. Add a [[node]], or scale by capacity or rps."
+        );
+        warn(warnings, "no-cpu-to-see", text);
+    }
+    if function.lifetime.is_some() && !matches!(function.scaling, Scaling::PerRequest(_)) {
+        let text = format!(
+            "{name} has a lifetime, which ends only replicas that are started per request. Use scaling = \"per-request\", or leave it out."
+        );
+        warn(warnings, "no-lifetime", text);
     }
 }
 
