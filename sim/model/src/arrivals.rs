@@ -9,44 +9,52 @@ use crate::rng::{Seed, Stream, Uniforms};
 use crate::scenario::{Arrivals, Cron, MmppState, ShapePoint};
 use crate::time::{SimTime, Span};
 
-/// Values drawn at once; keeps the draws of one kind together in time.
-const BLOCK: usize = 128;
+/// Values drawn at once: enough for the draws of one kind to follow each other, few enough for a thousand functions' blocks
+/// to stay in the cache.
+const BLOCK: usize = 32;
 
 /// Values of one law in order of birth.
 #[derive(Clone, Debug)]
 pub struct Drawn {
+    /// The value, if they are all the same: then nothing is drawn.
+    constant: Option<Span>,
+    source: Box<Source>,
+    next: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Source {
+    block: [Span; BLOCK],
     law: Distribution,
     stream: Stream,
-    block: Box<[Span; BLOCK]>,
-    next: usize,
 }
 
 impl Drawn {
     /// The draws of `law` for the purpose `name` under `seed`.
     pub fn new(law: Distribution, seed: Seed, name: &str) -> Drawn {
-        let mut drawn = Drawn { law, stream: seed.stream(name), block: Box::new([Span::ZERO; BLOCK]), next: BLOCK };
-        if let Some(constant) = drawn.law.constant() {
-            drawn.block.fill(constant);
-        }
-        drawn
+        let constant = law.constant();
+        let source = Source { block: [Span::ZERO; BLOCK], law, stream: seed.stream(name) };
+        Drawn { constant, source: Box::new(source), next: BLOCK }
     }
 
     /// The next value.
     #[inline]
     pub fn draw(&mut self) -> Span {
+        if let Some(constant) = self.constant {
+            return constant;
+        }
         if self.next == BLOCK {
             self.refill();
         }
-        let value = self.block[self.next];
+        let value = self.source.block[self.next];
         self.next += 1;
         value
     }
 
     #[cold]
     fn refill(&mut self) {
-        if self.law.constant().is_none() {
-            self.law.fill(&mut self.stream, &mut self.block[..]);
-        }
+        let Source { block, law, stream } = &mut *self.source;
+        law.fill(stream, block);
         self.next = 0;
     }
 }
