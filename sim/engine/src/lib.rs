@@ -1,6 +1,6 @@
 //! The discrete-event engine: one scenario, one seed, one record.
 //!
-//! Events leave the [calendar](calendar) in order; [`World::handle`](world::World::handle) routes each to the part of the
+//! Events leave the calendar in order; `World::handle` in `world.rs` routes each to the part of the
 //! system it concerns. Nothing here knows the time but through the calendar, and nothing draws but through the seed.
 
 mod calendar;
