@@ -170,6 +170,21 @@ impl Calendar {
         self.heap[at] = entry;
     }
 
+    /// The child that comes first, of those from `first` on.
+    #[inline]
+    fn least_child(&self, first: usize) -> usize {
+        let children = &self.heap[first..self.heap.len().min(first + 4)];
+        if let [a, b, c, d] = children {
+            // Which child wins is as good as random: arithmetic instead of branches that would be guessed wrong.
+            let left = usize::from(b.key < a.key);
+            let right = 2 + usize::from(d.key < c.key);
+            let right_wins = usize::from(children[right].key < children[left].key);
+            return first + left + right_wins * (right - left);
+        }
+        let keys = children.iter().map(|child| child.key).enumerate();
+        first + keys.min_by_key(|(_, key)| *key).map_or(0, |(index, _)| index)
+    }
+
     #[inline]
     fn sift_down(&mut self) {
         let entry = self.heap[0];
@@ -180,12 +195,7 @@ impl Calendar {
             if first >= len {
                 break;
             }
-            let mut least = first;
-            for child in first + 1..len.min(first + 4) {
-                if self.heap[child].key < self.heap[least].key {
-                    least = child;
-                }
-            }
+            let least = self.least_child(first);
             if entry.key <= self.heap[least].key {
                 break;
             }
