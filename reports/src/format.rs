@@ -29,9 +29,10 @@ pub fn time(seconds: f64) -> String {
         s if s < 0.999_5e-3 => format!("{} µs", significant(s * 1e6, 3)),
         s if s < 0.999_5 => format!("{} ms", significant(s * 1e3, 3)),
         s if s < 119.5 => format!("{} s", significant(s, 3)),
-        // An hour and a half is 1 h 30 min, but 61 min 5 s keep their seconds.
-        s if s < HOUR - 0.5 || (s < 2.0 * HOUR - 0.5 && s.round() % MINUTE != 0.0) => {
-            two_units(s.round() as u64, 60, "min", "s")
+        s if s < HOUR - 0.5 => two_units(s.round() as u64, 60, "min", "s"),
+        // An hour and a half is 1 h 30 min, but an hour, a minute and five seconds keep their seconds.
+        s if s < 2.0 * HOUR - 0.5 && s.round() % MINUTE != 0.0 => {
+            format!("1 h {}", two_units((s - HOUR).round() as u64, 60, "min", "s"))
         }
         s if s < 2.0 * DAY - 30.0 => two_units((s / MINUTE).round() as u64, 60, "h", "min"),
         s => two_units((s / HOUR).round() as u64, 24, "d", "h"),
@@ -246,7 +247,7 @@ mod tests {
             (125.0, "2 min 5 s"),
             (600.0, "10 min"),
             (3600.0, "1 h"),
-            (3665.0, "61 min 5 s"),
+            (3665.0, "1 h 1 min 5 s"),
             (5400.0, "1 h 30 min"),
             (7500.0, "2 h 5 min"),
             (7200.0, "2 h"),

@@ -12,6 +12,7 @@ use super::{CloudPrices, Gateway, Objective, PriceTier, Prices, Scenario, WarmUp
 use crate::metrics::result::{METRICS, MetricInfo, ScenarioRecord};
 use crate::rng::Seed;
 use crate::time::Span;
+use crate::units::Share;
 
 /// The whole file. `stem` names the scenario if it does not name itself.
 pub(super) fn scenario(at: &mut At<'_>, stem: &str, library: &Library<'_>) -> Option<Scenario> {
@@ -143,8 +144,11 @@ fn objectives(at: &mut At<'_>) -> Option<Vec<Objective>> {
                     "share" => share(at),
                     _ => at.number("a bound", 0.0..=f64::INFINITY),
                 })?;
-                let written =
-                    if metric.unit == "s" { Span::from_secs_f64(bound).to_string() } else { bound.to_string() };
+                let written = match metric.unit {
+                    "s" => Span::from_secs_f64(bound).to_string(),
+                    "share" => Share(bound).to_string(),
+                    _ => bound.to_string(),
+                };
                 Some(Objective { text: format!("{short} < {written}"), metric: metric.key.to_owned(), at_most: bound })
             })
             .collect();
