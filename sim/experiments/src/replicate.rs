@@ -253,7 +253,7 @@ impl<'a> Board<'a> {
 
     fn report(&self) {
         let length = self.length.as_secs_f64();
-        let of_batch: f64 = self.reached.iter().map(|nanos| nanos.load(Ordering::Relaxed) as f64 * 1e-9).sum();
+        let of_batch: f64 = self.reached.iter().map(|nanos| nanos.load(Ordering::Relaxed) as f64 / 1e9).sum();
         let simulated_secs = f64::from(self.start) * length + of_batch;
         (self.progress)(Progress {
             finished: self.ended.load(Ordering::Relaxed),
