@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use faas_lab_model::metrics::result::{RunResult, SCHEMA_VERSION};
+use faas_lab_model::metrics::ReadError;
+use faas_lab_model::metrics::result::RunResult;
 use faas_lab_reports::html;
-use serde::Deserialize;
 
 use crate::args::ReportArguments;
 use crate::failure::{Failure, Outcome};
@@ -30,22 +30,16 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<Outcome, Failure> {
 
 /// A result of a version that this program knows.
 fn read(file: &Path) -> Result<RunResult, Failure> {
-    /// What every version has.
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema_version: u32,
-    }
     let text = fs::read_to_string(file).map_err(|error| Failure::with_path("read", file, &error))?;
-    let broken = |error: serde_json::Error| Failure::new(format!("{} is not a result: {error}", file.display()));
-    let Versioned { schema_version } = serde_json::from_str(&text).map_err(broken)?;
-    if schema_version != SCHEMA_VERSION {
-        return Err(Failure::new(format!(
-            "{} has schema version {schema_version}; this program reads {SCHEMA_VERSION}",
-            file.display()
-        ))
-        .help("run its `command` again, or use the version of faas-lab that its `tool` names"));
-    }
-    serde_json::from_str(&text).map_err(broken)
+    RunResult::read(&text).map_err(|error| {
+        let failure = Failure::new(format!("{} cannot be shown: {error}", file.display()));
+        match error {
+            ReadError::Version { .. } => {
+                failure.help("run its `command` again, or use the version of faas-lab that its `tool` names")
+            }
+            ReadError::Form(_) => failure.help("name a result.json as `faas-lab simulate` writes it, or its folder"),
+        }
+    })
 }
 
 /// Under its final name only when it is whole.
