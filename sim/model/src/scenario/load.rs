@@ -92,7 +92,8 @@ fn read(root: &Node, name: &str, library: &Library<'_>) -> (Option<Scenario>, Fi
         if scenario.drain == Span::MAX {
             scenario.drain = validate::longest_timeout(&scenario).unwrap_or(scenario.duration);
         }
-        let crossed = validate::check(&scenario, &findings);
+        let variants = root.get("variant").and_then(Node::table).map_or(0, Vec::len);
+        let crossed = validate::check(&scenario, variants, &findings);
         // What follows from a problem that is named already is not named again.
         let new = |problem: &Problem| {
             let places = problem.place.iter().chain(problem.related.iter().map(|(place, _)| place));
