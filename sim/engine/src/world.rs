@@ -25,7 +25,7 @@ use crate::{RequestRecord, RunOptions};
 const LOOK_AROUND: u32 = 1 << 15;
 
 /// Calls and queued invocations that are kept in memory, about two gigabytes. A run that has more ends, as a partial one.
-pub(crate) const MOST_IN_FLIGHT: usize = 5_000_000;
+pub const MOST_IN_FLIGHT: usize = 5_000_000;
 
 /// Everything that is.
 pub(crate) struct World<'a> {

@@ -8,6 +8,8 @@ use faas_lab_model::metrics::result::{RunResult, Warning, Window};
 use faas_lab_model::scenario::{Scenario, WarmUp};
 use faas_lab_model::time::Span;
 
+use faas_lab_sim::MOST_IN_FLIGHT;
+
 use crate::check::{Likeness, check};
 use crate::replicate::{Ended, Plan, Precision, Progress, Replicated, RequestSink, replicate};
 use crate::warmup::{Truncated, find_warm_up};
@@ -67,10 +69,20 @@ pub fn simulate(scenario: &Scenario, how: Simulation<'_>, requests: Option<Reque
         drain_seconds: scenario.drain.as_secs_f64(),
     };
     let mut result = assemble(scenario, how.command.to_owned(), records, window, checks);
-    result.partial |= ended == Ended::Stopped;
+    result.partial |= matches!(ended, Ended::Stopped | Ended::Overfull);
+    result.warnings.extend((ended == Ended::Overfull).then(overfull));
     result.warnings.extend(truncated.warning);
     result.warnings.extend(imprecise(ended, how.precision));
     Some(Simulated { result, ended, likeness })
+}
+
+fn overfull() -> Warning {
+    Warning {
+        code: "overfull".into(),
+        text: format!(
+            "more than {MOST_IN_FLIGHT} requests were in flight at once, so the run ended there. Lower the rate, bound the waiting room or the backlog, or let clients give up (edge.client_timeout)."
+        ),
+    }
 }
 
 fn imprecise(ended: Ended, precision: Option<Precision>) -> Option<Warning> {
