@@ -189,6 +189,7 @@ impl fmt::Display for ScenarioErrors {
             }
             match &problem.place {
                 Some(place) => writeln!(f, "{place}: {}", problem.message)?,
+                None if problem.message.contains(&self.name) => writeln!(f, "{}", problem.message)?,
                 None => writeln!(f, "{}: {}", self.name, problem.message)?,
             }
             if let Some(place) = &problem.place {
