@@ -47,7 +47,7 @@ pub(crate) struct SimulateArguments {
     pub(crate) scenario: PathBuf,
 
     /// Seed of the first replication, instead of the scenario's
-    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(0..))]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub(crate) seed: Option<u64>,
 
     /// Independent replications, instead of the scenario's
@@ -156,6 +156,11 @@ fn relative(text: &str) -> Result<f64, String> {
         value if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("write a percentage above 0% and below 100%, such as 2%".to_owned()),
     }
+}
+
+/// Any number of 64 bits.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
 }
 
 /// From 1 to 1024.

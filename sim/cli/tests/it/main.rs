@@ -1,5 +1,8 @@
 //! The program as its users meet it: words in, text, files and an exit code out.
 
+mod golden;
+mod hostile;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
