@@ -47,20 +47,21 @@ pub(crate) struct SimulateArguments {
     pub(crate) scenario: PathBuf,
 
     /// Seed of the first replication, instead of the scenario's
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
     pub(crate) seed: Option<u64>,
 
     /// Independent replications, instead of the scenario's
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) replications: Option<u32>,
 
     /// Add replications until the 95 % intervals of the mean and p95 response time are this narrow
-    #[arg(long, value_name = "PERCENT", value_parser = relative)]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = relative)]
     pub(crate) precision: Option<f64>,
 
     /// Give up on --precision after so many replications
-    #[arg(long, value_name = "N", default_value_t = 500, requires = "precision",
-          value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, value_name = "N", default_value_t = 500, requires = "precision", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(2..=100_000))]
     pub(crate) max_replications: u32,
 
     /// Compare with queueing theory, if the scenario is a queue with a known solution
@@ -76,7 +77,7 @@ pub(crate) struct SimulateArguments {
     pub(crate) out: Option<PathBuf>,
 
     /// Replications that run at once [default: the number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Also write requests.csv: each request of the first replication
@@ -151,7 +152,21 @@ pub(crate) struct ManArguments {
 fn relative(text: &str) -> Result<f64, String> {
     let (digits, unit) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits.trim_end(), 100.0));
     let value = digits.parse::<f64>().map_err(|_| "write a percentage, such as 2%".to_owned())? / unit;
-    if value > 0.0 && value < 1.0 { Ok(value) } else { Err("must lie between 0% and 100%".to_owned()) }
+    match value {
+        value if value > 0.0 && value < 1.0 => Ok(value),
+        _ => Err("write a percentage above 0% and below 100%, such as 2%".to_owned()),
+    }
+}
+
+/// Any number of 64 bits.
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
+}
+
+/// From 1 to 1024.
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= 1024);
+    number.ok_or_else(|| "write a number from 1 to 1024, or leave it out to use every core".to_owned())
 }
 
 /// Something before and after an equals sign.

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first asks a run to end with what it has, the second ends the program.
+//! Ctrl-C, or a request to terminate: the first asks a run to end with what it has, the second ends the program.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,11 +1,11 @@
 //! `faas-lab report`: the page of a result, rendered again.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use faas_lab_model::metrics::result::{RunResult, SCHEMA_VERSION};
+use faas_lab_model::metrics::ReadError;
+use faas_lab_model::metrics::result::RunResult;
 use faas_lab_reports::html;
-use serde::Deserialize;
 
 use crate::args::ReportArguments;
 use crate::failure::{Failure, Outcome};
@@ -28,29 +28,29 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
+const NAME_ONE: &str = "name a result.json as `faas-lab simulate` writes it, or its folder";
+
 /// A result of a version that this program knows.
 fn read(file: &Path) -> Result<RunResult, Failure> {
-    /// What every version has.
-    #[derive(Deserialize)]
-    struct Versioned {
-        schema_version: u32,
-    }
-    let text = fs::read_to_string(file).map_err(|error| Failure::with_path("read", file, &error))?;
-    let broken = |error: serde_json::Error| Failure::new(format!("{} is not a result: {error}", file.display()));
-    let Versioned { schema_version } = serde_json::from_str(&text).map_err(broken)?;
-    if schema_version != SCHEMA_VERSION {
-        return Err(Failure::new(format!(
-            "{} has schema version {schema_version}; this program reads {SCHEMA_VERSION}",
-            file.display()
-        ))
-        .help("run its `command` again, or use the version of faas-lab that its `tool` names"));
-    }
-    serde_json::from_str(&text).map_err(broken)
+    let text = fs::read_to_string(file).map_err(|error| Failure::with_path("read", file, &error).help(NAME_ONE))?;
+    RunResult::read(&text).map_err(|error| {
+        let failure = Failure::new(format!("{} cannot be shown: {error}", file.display()));
+        match error {
+            ReadError::Version { .. } => {
+                failure.help("run its `command` again, or use the version of faas-lab that its `tool` names")
+            }
+            ReadError::Form(_) => failure.help(NAME_ONE),
+        }
+    })
 }
 
-/// Under its final name only when it is whole.
+/// Under its final name only when it is whole. A link stays one, and what is no file, such as a pipe, is written to.
 fn write_whole(file: &Path, text: &str) -> Result<(), Failure> {
-    let mut hidden = PathBuf::from(file);
+    if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        return fs::write(file, text).map_err(|error| Failure::with_path("write", file, &error));
+    }
+    let file = &fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let mut hidden = file.clone();
     hidden.set_extension(format!("{}.partial", std::process::id()));
     let written = fs::write(&hidden, text).and_then(|()| fs::rename(&hidden, file));
     written.map_err(|error| {

@@ -99,7 +99,7 @@ fn judge(simulated: &Simulated) -> Outcome {
     let missed = simulated.result.objectives.iter().any(|objective| !objective.met);
     let wrong = simulated.likeness.as_ref().is_some_and(|likeness| likeness.failed);
     match simulated.ended {
-        Ended::Stopped => Outcome::EndedEarly,
+        Ended::Stopped | Ended::Overfull => Outcome::EndedEarly,
         _ if missed || wrong => Outcome::Missed,
         _ => Outcome::Done,
     }
@@ -194,6 +194,7 @@ fn text(simulated: &Simulated, paths: &Paths) -> String {
             simulated.result.replications.len()
         )),
         Ended::Stopped => text.push_str("\nEnded early: this covers only what was done by then.\n"),
+        Ended::Overfull => text.push_str("\nEnded early: more requests were in flight than memory should hold.\n"),
     }
     text.push_str(&format!("\nReport: {}\n", paths.report));
     text

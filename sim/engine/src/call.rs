@@ -217,6 +217,11 @@ impl Calls {
         slots.map(|(index, slot)| CallId { index: index as u32, generation: slot.generation }).collect()
     }
 
+    /// How many are alive.
+    pub(crate) fn alive(&self) -> usize {
+        self.slots.len() - self.vacant.len()
+    }
+
     /// All calls that are alive.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Call> {
         self.slots.iter().filter(|slot| slot.alive).map(|slot| &slot.call)

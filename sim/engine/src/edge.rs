@@ -44,10 +44,14 @@ pub(crate) fn transfer(bytes: Bytes, rate: Option<ByteRate>) -> Span {
 
 /// The delay before the attempt after `attempt`.
 pub(crate) fn back_off(backoff: &Backoff, attempt: u32, draws: &mut impl Uniforms) -> Span {
-    let growth = (1..attempt).try_fold(1.0f64, |growth, _| {
-        let next = growth * backoff.factor;
-        next.is_finite().then_some(next)
-    });
+    // Beyond the longest delay, further growth changes nothing.
+    let growth = match backoff.factor {
+        1.0 => Some(1.0),
+        factor => (1..attempt).try_fold(1.0f64, |growth, _| {
+            let next = growth * factor;
+            next.is_finite().then_some(next)
+        }),
+    };
     let delay = growth
         .map_or(backoff.max, |growth| Span::from_secs_f64(backoff.initial.as_secs_f64() * growth).min(backoff.max));
     let secs = delay.as_secs_f64();
@@ -57,6 +61,10 @@ pub(crate) fn back_off(backoff: &Backoff, attempt: u32, draws: &mut impl Uniform
         Jitter::Equal => Span::from_secs_f64(secs * (0.5 + 0.5 * draws.uniform())),
     }
 }
+
+/// The pause of a user who does not think and had an answer in no time at all, as refusals are without a network: else
+/// that user would ask again for ever in one instant.
+const AT_ONCE: Span = Span::from_millis(1);
 
 impl World<'_> {
     /// The first arrival of a workload, or its users.
@@ -205,14 +213,18 @@ impl World<'_> {
         let call = self.calls[id];
         self.record_end(&call, ending, call.sent.since(call.born), Part::Retries);
         if let Origin::User(user) = call.origin {
-            self.user_thinks(call.workload, user, call.entity);
+            self.user_thinks(user, &call);
         }
     }
 
-    pub(crate) fn user_thinks(&mut self, workload: u32, user: u32, entity: u64) {
+    /// A user has an answer to `call`, and thinks about it.
+    pub(crate) fn user_thinks(&mut self, user: u32, call: &Call) {
+        let workload = call.workload;
         let Arrivals::Users(users) = &self.scenario.workloads[workload as usize].arrivals else { return };
-        let think = users.think.sample(&mut self.keys.think.draws(entity, 0));
-        self.calendar.schedule_in(think, Event::UserSends { workload, user });
+        let think = users.think.sample(&mut self.keys.think.draws(call.entity, 0));
+        let no_time = think.is_zero() && self.calendar.now() == call.born;
+        let pause = if no_time { AT_ONCE } else { think };
+        self.calendar.schedule_in(pause, Event::UserSends { workload, user });
     }
 
     fn try_again(&mut self, id: CallId, ending: Ending) -> bool {

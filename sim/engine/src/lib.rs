@@ -28,6 +28,8 @@ use faas_lab_model::time::{SimTime, Span};
 
 use world::World;
 
+pub use world::MOST_IN_FLIGHT;
+
 /// What to do with a run; nothing in here can change a number, but for the seed and the warm-up.
 #[derive(Default)]
 pub struct RunOptions<'a> {

@@ -222,6 +222,18 @@ impl World<'_> {
         if self.nodes.is_empty() {
             return;
         }
+        // A replica that is placed may be gone again at once and leave its place to others.
+        self.place_again = true;
+        if std::mem::replace(&mut self.placing, true) {
+            return;
+        }
+        while std::mem::take(&mut self.place_again) {
+            self.place_all_pending();
+        }
+        self.placing = false;
+    }
+
+    fn place_all_pending(&mut self) {
         let mut pending: Vec<u32> = (0..self.replicas.len() as u32)
             .filter(|index| {
                 let replica = &self.replicas[*index as usize];
@@ -229,12 +241,20 @@ impl World<'_> {
             })
             .collect();
         pending.sort_by_key(|index| self.replicas[*index as usize].serial);
-        // A start that takes no time can be the end of another, or make room for it.
+        // Replicas of one function are equal: where one finds no place, those after it find none either.
+        let mut without_place = vec![false; self.functions.len()];
+        // A start that takes no time can be the end of another.
         let pending: Vec<ReplicaId> = pending.into_iter().map(|replica| self.id_of(replica)).collect();
         for id in pending {
-            let still_waits = self.there(id).is_some_and(|replica| replica.state == State::Pending);
-            if still_waits && self.place(id.index) {
+            let Some(replica) = self.there(id).filter(|replica| replica.state == State::Pending) else { continue };
+            let function = replica.function as usize;
+            if without_place[function] {
+                continue;
+            }
+            if self.place(id.index) {
                 self.prepare(id.index);
+            } else {
+                without_place[function] = true;
             }
         }
     }
@@ -555,9 +575,12 @@ impl World<'_> {
     // ---- Machines ----
 
     pub(crate) fn schedule_node_failures(&mut self, seed: Seed) {
+        let mut first = 0;
         for index in 0..self.nodes.len() {
             let group = &self.scenario.nodes[self.nodes[index].group];
-            let first = self.nodes.iter().position(|node| node.group == self.nodes[index].group).unwrap_or(index);
+            if self.nodes[first].group != self.nodes[index].group {
+                first = index;
+            }
             let mut failures: Vec<(SimTime, Span)> = group
                 .failures
                 .iter()

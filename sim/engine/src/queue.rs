@@ -58,6 +58,11 @@ impl Queue {
         }
     }
 
+    /// Invocations that are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.messages.len() - self.vacant.len()
+    }
+
     /// Function and birth of each invocation without a result.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = (usize, SimTime)> {
         let open = self.messages.iter().filter(|message| message.alive && (!message.done || message.result.is_some()));
@@ -114,7 +119,7 @@ impl World<'_> {
             }
         };
         if let Origin::User(user) = call.origin {
-            self.user_thinks(call.workload, user, call.entity);
+            self.user_thinks(user, &call);
         }
         self.push_message(index, false);
         self.deliver_messages();

@@ -56,21 +56,21 @@ impl World<'_> {
     }
 
     pub(crate) fn reconcile(&mut self, function: u32) {
-        loop {
+        let state = &self.functions[function as usize];
+        let draining = |index: &&u32| matches!(self.replicas[**index as usize].state, State::Draining);
+        let there = (state.replicas.len() - state.replicas.iter().filter(draining).count()) as u32;
+        for _ in there..state.desired {
+            self.start_replica(function);
+        }
+        for _ in self.functions[function as usize].desired..there {
+            // Those that do not serve yet go first, then the newest: the order in which Kubernetes chooses.
             let state = &self.functions[function as usize];
             let counted = |index: &&u32| !matches!(self.replicas[**index as usize].state, State::Draining);
-            let there = state.replicas.iter().filter(counted).count() as u32;
-            if there < state.desired {
-                self.start_replica(function);
-            } else if there > state.desired {
-                // Those that do not serve yet go first, then the newest: the order in which Kubernetes chooses.
-                let newest_first = || state.replicas.iter().rev().filter(counted);
-                let starting = newest_first().find(|index| self.replicas[**index as usize].state.is_starting());
-                let Some(victim) = starting.or_else(|| newest_first().next()).copied() else { return };
-                self.remove_replica(victim);
-            } else {
-                return;
-            }
+            let newest_first = || state.replicas.iter().rev().filter(counted);
+            let is_starting = |index: &&u32| self.replicas[**index as usize].state.is_starting();
+            let starting = if state.starting > 0 { newest_first().find(is_starting) } else { None };
+            let Some(victim) = starting.or_else(|| newest_first().next()).copied() else { return };
+            self.remove_replica(victim);
         }
     }
 }

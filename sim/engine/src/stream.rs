@@ -60,7 +60,7 @@ pub(crate) fn on_wire(stream: &StreamBody, elapsed: Span) -> u64 {
     let written = written(stream, elapsed);
     let Buffering::Go { header } = stream.buffering else { return written };
     let chunks = written / CHUNK;
-    let framed = header + chunks * (CHUNK_HEAD + CHUNK + CHUNK_TAIL);
+    let framed = header.saturating_add(chunks.saturating_mul(CHUNK_HEAD + CHUNK + CHUNK_TAIL));
     let sent = framed / BLOCK * BLOCK;
     // What of the sent bytes is body: all but the header and the frames that lie before the cut.
     let Some(after_header) = sent.checked_sub(header) else { return 0 };

@@ -101,7 +101,8 @@ impl World<'_> {
         let host = &self.replicas[replica as usize];
         let settings = &self.scenario.functions[host.function as usize];
         if let Some(limit) = settings.memory_limit
-            && settings.memory.0 + settings.memory_per_call.0 * u64::from(host.hosted()) > limit.0
+            && settings.memory.0.saturating_add(settings.memory_per_call.0.saturating_mul(u64::from(host.hosted())))
+                > limit.0
         {
             self.fail_replica(replica);
         }
@@ -545,6 +546,10 @@ impl World<'_> {
         self.advance_node(node);
         let cpu = &mut self.replicas[replica as usize].cpu;
         let left = cpu.left(Task::Call(id));
+        if cpu.tasks == 0 {
+            // All tasks of the replica were killed at once, and this is one of them.
+            return left;
+        }
         cpu.abort();
         if cpu.tasks == 0 {
             self.deactivate(node, replica);

@@ -24,6 +24,9 @@ use crate::{RequestRecord, RunOptions};
 /// Events between two looks at the outside: whether to stop, and how far we are.
 const LOOK_AROUND: u32 = 1 << 15;
 
+/// Calls and queued invocations that are kept in memory, about two gigabytes. A run that has more ends, as a partial one.
+pub const MOST_IN_FLIGHT: usize = 5_000_000;
+
 /// Everything that is.
 pub(crate) struct World<'a> {
     pub(crate) scenario: &'a Scenario,
@@ -49,6 +52,9 @@ pub(crate) struct World<'a> {
     pub(crate) in_system: u64,
     pub(crate) arrivals_over: bool,
     pub(crate) over: bool,
+    /// Replicas that wait for a machine are being placed, and whether room has become free meanwhile.
+    pub(crate) placing: bool,
+    pub(crate) place_again: bool,
     pub(crate) log: Option<&'a mut dyn FnMut(&RequestRecord)>,
 }
 
@@ -150,6 +156,8 @@ impl<'a> World<'a> {
             in_system: 0,
             arrivals_over: false,
             over: false,
+            placing: false,
+            place_again: false,
             log: options.requests.take(),
         }
     }
@@ -165,7 +173,8 @@ impl<'a> World<'a> {
             until_look -= 1;
             if until_look == 0 {
                 until_look = LOOK_AROUND;
-                if options.stop.is_some_and(|stop| stop.load(std::sync::atomic::Ordering::Relaxed)) {
+                let stopped = options.stop.is_some_and(|stop| stop.load(std::sync::atomic::Ordering::Relaxed));
+                if stopped || self.calls.alive() + self.queue.kept() > MOST_IN_FLIGHT {
                     partial = true;
                     break;
                 }

@@ -74,6 +74,8 @@ pub enum Ended {
     Limit(Option<f64>),
     /// Stopped from outside.
     Stopped,
+    /// More requests were in flight at once than memory should hold: see [`faas_lab_sim::MOST_IN_FLIGHT`].
+    Overfull,
 }
 
 /// What replicating yields.
@@ -112,6 +114,9 @@ pub(crate) fn replicate_with(
         records.extend(batch);
         if plan.stop.load(Ordering::Relaxed) {
             return Replicated { records: worth_keeping(records), ended: Ended::Stopped };
+        }
+        if records.iter().any(|record| record.partial) {
+            return Replicated { records: worth_keeping(records), ended: Ended::Overfull };
         }
         let Some(precision) = plan.precision else { return Replicated { records, ended: Ended::Planned } };
         let width = widest(&records);
@@ -253,7 +258,7 @@ impl<'a> Board<'a> {
 
     fn report(&self) {
         let length = self.length.as_secs_f64();
-        let of_batch: f64 = self.reached.iter().map(|nanos| nanos.load(Ordering::Relaxed) as f64 * 1e-9).sum();
+        let of_batch: f64 = self.reached.iter().map(|nanos| nanos.load(Ordering::Relaxed) as f64 / 1e9).sum();
         let simulated_secs = f64::from(self.start) * length + of_batch;
         (self.progress)(Progress {
             finished: self.ended.load(Ordering::Relaxed),
@@ -366,6 +371,20 @@ pub(crate) mod tests {
         let replicated = replicate_with(&engine, &scenario, plan(1, &stop), None);
         assert_eq!(replicated.records.len(), 1);
         assert!(replicated.records[0].partial);
+    }
+
+    #[test]
+    fn a_replication_that_ends_itself_ends_them_all() {
+        let mut scenario = fixtures::scenario();
+        scenario.replications = 3;
+        let stop = AtomicBool::new(false);
+        let engine = |scenario: &Scenario, seed: Seed, options: RunOptions<'_>| {
+            let mut record = noisy(0.1)(scenario, seed, options);
+            record.partial = true;
+            record
+        };
+        let replicated = replicate_with(&engine, &scenario, plan(1, &stop), None);
+        assert_eq!((replicated.ended, replicated.records.len()), (Ended::Overfull, 3));
     }
 
     #[test]

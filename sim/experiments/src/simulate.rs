@@ -8,6 +8,8 @@ use faas_lab_model::metrics::result::{RunResult, Warning, Window};
 use faas_lab_model::scenario::{Scenario, WarmUp};
 use faas_lab_model::time::Span;
 
+use faas_lab_sim::MOST_IN_FLIGHT;
+
 use crate::check::{Likeness, check};
 use crate::replicate::{Ended, Plan, Precision, Progress, Replicated, RequestSink, replicate};
 use crate::warmup::{Truncated, find_warm_up};
@@ -61,21 +63,26 @@ pub fn simulate(scenario: &Scenario, how: Simulation<'_>, requests: Option<Reque
     let likeness = how.check.then(|| check(scenario, &records));
     let checks = likeness.as_ref().map(|likeness| likeness.checks.clone()).unwrap_or_default();
     let window = Window {
-        warm_up_seconds: seconds(truncated.warm_up),
+        warm_up_seconds: truncated.warm_up.as_secs_f64(),
         warm_up_rule: truncated.rule,
-        duration_seconds: if first.partial { first.window.1.as_secs_f64() } else { seconds(scenario.duration) },
-        drain_seconds: seconds(scenario.drain),
+        duration_seconds: if first.partial { first.window.1.as_secs_f64() } else { scenario.duration.as_secs_f64() },
+        drain_seconds: scenario.drain.as_secs_f64(),
     };
     let mut result = assemble(scenario, how.command.to_owned(), records, window, checks);
-    result.partial |= ended == Ended::Stopped;
+    result.partial |= matches!(ended, Ended::Stopped | Ended::Overfull);
+    result.warnings.extend((ended == Ended::Overfull).then(overfull));
     result.warnings.extend(truncated.warning);
     result.warnings.extend(imprecise(ended, how.precision));
     Some(Simulated { result, ended, likeness })
 }
 
-/// Divides, where `Span::as_secs_f64` multiplies: 1000 s then read 1000, not 1000.0000000000001.
-fn seconds(span: Span) -> f64 {
-    span.as_nanos() as f64 / 1e9
+fn overfull() -> Warning {
+    Warning {
+        code: "overfull".into(),
+        text: format!(
+            "more than {MOST_IN_FLIGHT} requests were in flight at once, so the run ended there. Lower the rate, bound the waiting room or the backlog, or let clients give up (edge.client_timeout)."
+        ),
+    }
 }
 
 fn imprecise(ended: Ended, precision: Option<Precision>) -> Option<Warning> {

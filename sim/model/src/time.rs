@@ -32,7 +32,7 @@ impl SimTime {
 
     /// Seconds since the start, for statistics and people.
     pub fn as_secs_f64(self) -> f64 {
-        self.0 as f64 * 1e-9
+        self.0 as f64 / 1e9
     }
 
     /// The span since `earlier`, or zero when `earlier` is later.
@@ -89,7 +89,7 @@ impl Span {
 
     /// Seconds.
     pub fn as_secs_f64(self) -> f64 {
-        self.0 as f64 * 1e-9
+        self.0 as f64 / 1e9
     }
 
     /// Whether this is [`Span::ZERO`].
@@ -215,6 +215,14 @@ mod tests {
             (3_300_000, "3.3ms"),
         ] {
             assert_eq!(Span::from_nanos(nanos).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn whole_seconds_come_out_whole() {
+        for secs in [1, 3, 1000, 86_400, 31_536_000] {
+            assert_eq!(Span::from_secs(secs).as_secs_f64(), secs as f64);
+            assert_eq!((SimTime::ZERO + Span::from_secs(secs)).as_secs_f64(), secs as f64);
         }
     }
 

@@ -1,5 +1,8 @@
 //! The program as its users meet it: words in, text, files and an exit code out.
 
+mod golden;
+mod hostile;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -289,5 +292,5 @@ fn a_result_of_another_version_is_refused() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("999"));
     desk.put("broken.json", "{");
-    assert!(stderr(&desk.run(&["report", "broken.json"])).contains("broken.json is not a result"));
+    assert!(stderr(&desk.run(&["report", "broken.json"])).contains("broken.json cannot be shown: not a result"));
 }

@@ -1,8 +1,10 @@
 //! The engine against theory, other simulators and its own laws.
 
 mod admission;
+mod bounded;
 mod cold_start;
 mod determinism;
+mod edges;
 mod failures;
 mod oracles;
 mod play;

@@ -39,12 +39,13 @@ impl Gauge {
 
     #[inline]
     fn settle(&mut self, now: SimTime) {
-        let area = self.value.checked_mul(now.since(self.last).as_nanos() as i64);
+        let nanos = now.since(self.last).as_nanos();
+        // A run may last for longer than a signed number of 64 bits can tell.
+        let area = i64::try_from(nanos).ok().and_then(|nanos| self.value.checked_mul(nanos));
         match area.and_then(|area| self.area.checked_add(area)) {
             Some(sum) if sum < CARRY => self.area = sum,
             _ => {
-                self.carried +=
-                    i128::from(self.area) + i128::from(self.value) * i128::from(now.since(self.last).as_nanos());
+                self.carried += i128::from(self.area) + i128::from(self.value) * i128::from(nanos);
                 self.area = 0;
             }
         }
@@ -105,6 +106,13 @@ mod tests {
         gauge.set(at(40), 0);
         assert_eq!(gauge.window(), 2.0 * 5.0 + 1.0 * 10.0);
         assert_eq!(gauge.total(at(50)), 2 * 10 + 20);
+    }
+
+    #[test]
+    fn stays_exact_over_five_hundred_years_at_once() {
+        let mut gauge = Gauge::default();
+        gauge.add(at(0), 3);
+        assert_eq!(gauge.total(at(u64::MAX - 1)), 3 * u128::from(u64::MAX - 1));
     }
 
     #[test]

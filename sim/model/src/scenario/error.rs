@@ -177,15 +177,19 @@ impl ScenarioErrors {
 
 impl std::error::Error for ScenarioErrors {}
 
-/// Plain text: each problem with its place, its line, a caret below it and the help.
+/// Problems that are shown; more would scroll the first ones away.
+const MOST_SHOWN: usize = 50;
+
+/// Plain text: each problem with its place, its line, a caret below it and the help. At most fifty of them.
 impl fmt::Display for ScenarioErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(MOST_SHOWN).enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
             match &problem.place {
                 Some(place) => writeln!(f, "{place}: {}", problem.message)?,
+                None if problem.message.contains(&self.name) => writeln!(f, "{}", problem.message)?,
                 None => writeln!(f, "{}: {}", self.name, problem.message)?,
             }
             if let Some(place) = &problem.place {
@@ -202,7 +206,10 @@ impl fmt::Display for ScenarioErrors {
                 writeln!(f, "   help: {help}")?;
             }
         }
-        Ok(())
+        match self.problems.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => writeln!(f, "\n… and {more} more problems"),
+        }
     }
 }
 
@@ -211,7 +218,8 @@ fn excerpt(f: &mut fmt::Formatter<'_>, place: &Place, label: &str) -> fmt::Resul
     /// Longest part of a line that is shown, in characters.
     const WIDTH: usize = 160;
     let (number, column) = place.line_column();
-    let line: Vec<char> = place.line().chars().map(|c| if c == '\t' { ' ' } else { c }).collect();
+    // What would move the cursor or change colours is shown as a space.
+    let line: Vec<char> = place.line().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let first = if column > WIDTH { column - WIDTH / 2 } else { 0 };
     let shown: String = line.iter().skip(first).take(WIDTH).collect();
     let inside = place.text().lines().next().unwrap_or("").chars().count();

@@ -69,6 +69,12 @@ pub(super) fn scenario(at: &mut At<'_>, stem: &str, library: &Library<'_>) -> Op
                 at.map(variant)
             });
         let _ = variants;
+        if !fields.has("name") && !names_a_folder(stem) {
+            return fields.refuse(
+                format!("the scenario has no `name`, and its file's {stem:?} cannot name a folder"),
+                "add name = \"…\", with letters, digits, `-`, `_` and dots",
+            );
+        }
         let (duration, nodes_given) = (duration?, fields.has("node"));
         if let WarmUp::Given(warm_up) = warm_up
             && warm_up >= duration
@@ -107,12 +113,20 @@ pub(super) fn scenario(at: &mut At<'_>, stem: &str, library: &Library<'_>) -> Op
 
 fn name(at: &mut At<'_>) -> Option<String> {
     let name = at.text("a name")?;
-    let plain = |c: char| c.is_alphanumeric() || "-_. ".contains(c);
-    if name.is_empty() || name.starts_with('.') || name.len() > 100 || !name.chars().all(plain) {
-        return at
-            .refuse(format!("{name:?} cannot name a folder"), "write letters, digits, `-`, `_` and dots, at most 100");
+    if !names_a_folder(&name) {
+        return at.refuse(
+            format!("{name:?} cannot name a folder"),
+            "write letters, digits, `-`, `_` and dots within it, at most 100",
+        );
     }
     Some(name)
+}
+
+/// Whether a folder of this name stays where it is put, on every system.
+fn names_a_folder(name: &str) -> bool {
+    let plain = |c: char| c.is_alphanumeric() || "-_. ".contains(c);
+    let ends_well = |name: &str| name.starts_with(|c: char| c != '.' && c != ' ') && !name.ends_with(['.', ' ']);
+    ends_well(name) && name.len() <= 100 && name.chars().all(plain)
 }
 
 fn duration(at: &mut At<'_>) -> Option<Span> {

@@ -7,6 +7,9 @@ use crate::distributions::Distribution;
 use crate::time::Span;
 use crate::units::{ByteRate, Bytes, Rate, Share};
 
+/// So many thousand of them still make a whole number of 64 bits.
+const MOST_BYTES: Bytes = Bytes(1 << 50);
+
 const SPAN: &str = r"^\s*([0-9._]+(e[-+]?[0-9]+)?\s*(ns|us|µs|ms|s|m|h|d)\s*)+$";
 
 /// A time of zero or more.
@@ -39,6 +42,11 @@ pub(super) fn rate(at: &mut At<'_>) -> Option<Rate> {
             r"^\s*[0-9._]+(e[-+]?[0-9]+)?\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$",
             &["2/s", "30/min"],
         )
+        .and_then(|Rate(rate)| match rate {
+            // Gaps of less than a nanosecond would round to none.
+            ..=1e9 => Some(Rate(rate)),
+            _ => at.refuse("a rate above one in a nanosecond", "write at most \"1e9/s\""),
+        })
     })
 }
 
@@ -53,7 +61,10 @@ pub(super) fn positive_rate(at: &mut At<'_>) -> Option<Rate> {
 
 /// A size.
 pub(super) fn bytes(at: &mut At<'_>) -> Option<Bytes> {
-    at.shared("size", |at| at.quantity("a size", r"^\s*[0-9._]+\s*([kKMGT]i?)?B\s*$", &["128MiB", "256kB"]))
+    at.shared("size", |at| match at.quantity("a size", r"^\s*[0-9._]+\s*([kKMGT]i?)?B\s*$", &["128MiB", "256kB"])? {
+        size if size > MOST_BYTES => at.refuse("a size above 1024TiB", "write at most \"1024TiB\""),
+        size => Some(size),
+    })
 }
 
 /// A size above zero.
@@ -95,6 +106,11 @@ pub(super) fn positive_share(at: &mut At<'_>) -> Option<f64> {
 /// How many, at least one.
 pub(super) fn count(at: &mut At<'_>) -> Option<u32> {
     whole(at, "a count", 1)
+}
+
+/// Attempts in all.
+pub(super) fn attempts(at: &mut At<'_>) -> Option<u32> {
+    at.whole("a number of attempts", 1..=1000).and_then(|number| u32::try_from(number).ok())
 }
 
 /// How many, possibly none.

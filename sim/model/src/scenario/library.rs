@@ -185,7 +185,7 @@ impl<'a> Library<'a> {
             let problem = Problem::nowhere(format!("there is no {kind} {name:?}"));
             let near = super::read::meant(name, &names);
             return Err(
-                problem.help(format!("{near} One of your own would be {folder}/{name}.toml beside the scenario"))
+                problem.help(format!("{near}; one of your own would be {folder}/{name}.toml beside the scenario"))
             );
         };
         let source = Source::new(&format!("{folder}/{name}.toml"), &text);

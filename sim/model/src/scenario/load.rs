@@ -15,6 +15,9 @@ use crate::metrics::result::ScenarioRecord;
 use crate::policies::Listing;
 use crate::time::Span;
 
+/// Help for a file that cannot be read.
+const NO_FILE: &str = "name a scenario in TOML; `faas-lab init` writes one to start from";
+
 impl Scenario {
     /// Reads a scenario file; profiles, price lists and traces are looked for beside it. Each override is `KEY=VALUE`.
     ///
@@ -23,7 +26,7 @@ impl Scenario {
     pub fn load(path: &Path, overrides: &[String]) -> Result<Scenario, ScenarioErrors> {
         let name = path.to_string_lossy();
         let text = library::read_file(path, library::MAX_SCENARIO)
-            .map_err(|why| ScenarioErrors::new(&name, vec![Problem::nowhere(why)]))?;
+            .map_err(|why| ScenarioErrors::new(&name, vec![Problem::nowhere(why).help(NO_FILE)]))?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Scenario::parse(&name, &text, overrides, &Folder(folder))
     }
@@ -41,6 +44,9 @@ impl Scenario {
         if text.len() as u64 > library::MAX_SCENARIO {
             let why = format!("a scenario of more than {} MiB is not read", library::MAX_SCENARIO >> 20);
             return Err(ScenarioErrors::new(name, vec![Problem::nowhere(why)]));
+        }
+        if text.trim().is_empty() {
+            return Err(ScenarioErrors::new(name, vec![Problem::nowhere("the scenario is empty").help(NO_FILE)]));
         }
         let source = Source::new(name, text);
         let mut problems = Vec::new();
@@ -92,7 +98,8 @@ fn read(root: &Node, name: &str, library: &Library<'_>) -> (Option<Scenario>, Fi
         if scenario.drain == Span::MAX {
             scenario.drain = validate::longest_timeout(&scenario).unwrap_or(scenario.duration);
         }
-        let crossed = validate::check(&scenario, &findings);
+        let variants = root.get("variant").and_then(Node::table).map_or(0, Vec::len);
+        let crossed = validate::check(&scenario, variants, &findings);
         // What follows from a problem that is named already is not named again.
         let new = |problem: &Problem| {
             let places = problem.place.iter().chain(problem.related.iter().map(|(place, _)| place));

@@ -7,6 +7,7 @@ mod file;
 mod forms;
 mod function;
 mod library;
+mod limits;
 mod load;
 mod nearest;
 mod node;

@@ -65,6 +65,9 @@ fn unquoted(text: &str, wanted: char) -> Option<usize> {
     })
 }
 
+/// Parts of a key; no key of the format has half as many.
+const MOST_SEGMENTS: usize = 30;
+
 /// Splits a key at its dots; quotes keep dots together.
 fn segments(source: &Arc<Source>, range: Range<usize>) -> Option<Vec<(String, Place)>> {
     let mut segments = Vec::new();
@@ -84,6 +87,9 @@ fn segments(source: &Arc<Source>, range: Range<usize>) -> Option<Vec<(String, Pl
         segments.push((name.to_owned(), Place::new(source, from..from + written.len())));
         if end == range.end {
             return Some(segments);
+        }
+        if segments.len() == MOST_SEGMENTS {
+            return None;
         }
         start = end + 1;
     }

@@ -1,11 +1,12 @@
 //! The platform around the functions: network, gateway, queue and cluster.
 
-use super::forms::{backoff, byte_rate, bytes, count, positive_span, span, status_codes, time_fact, timeout};
+use super::forms::{attempts, backoff, byte_rate, bytes, count, positive_span, span, status_codes, time_fact, timeout};
 use super::policies::placement;
 use super::read::{At, fact};
 use super::tree::Value;
 use super::{AsyncQueue, Cluster, Edge, Gateway, ScaleFromZero};
 use crate::distributions::Distribution;
+use crate::time::Span;
 
 /// `[edge]`.
 pub(super) fn edge(at: &mut At<'_>) -> Option<Edge> {
@@ -26,7 +27,9 @@ pub(super) fn edge(at: &mut At<'_>) -> Option<Edge> {
 pub(super) fn gateway(at: &mut At<'_>) -> Option<Gateway> {
     at.table(|fields| {
         Some(Gateway {
-            replicas: fields.or("replicas", "How many gateways; a call goes to any of them.", "1", count),
+            replicas: fields.or("replicas", "How many gateways; a call goes to any of them.", "1", |at| {
+                at.whole("a number of gateways", 1..=1000).and_then(|number| u32::try_from(number).ok())
+            }),
             workers: fields.or(
                 "workers",
                 "Calls that one gateway can process at once: its share of cores.",
@@ -92,11 +95,9 @@ fn scale_from_zero(at: &mut At<'_>) -> Option<Option<ScaleFromZero>> {
     at.either(
         |value| matches!(value, Value::Boolean(_)),
         |at| match at.flag()? {
-            true => Some(Some(ScaleFromZero {
-                cache: crate::time::Span::from_millis(250),
-                poll: crate::time::Span::from_millis(100),
-                polls: 1000,
-            })),
+            true => {
+                Some(Some(ScaleFromZero { cache: Span::from_millis(250), poll: Span::from_millis(100), polls: 1000 }))
+            }
             false => Some(None),
         },
         |at| settings(at).map(Some),
@@ -113,7 +114,13 @@ pub(super) fn queue(at: &mut At<'_>) -> Option<AsyncQueue> {
                 "ack_wait",
                 "An invocation not acknowledged in this time is delivered again.",
                 "30s",
-                positive_span,
+                |at| match span(at)? {
+                    // Each delivery is a call of its own: one every nanosecond would fill the memory.
+                    wait if wait < Span::from_millis(1) => {
+                        at.refuse("this time must be at least 1ms", "write a time such as \"30s\"")
+                    }
+                    wait => Some(wait),
+                },
             ),
             extends_ack: fields.or(
                 "extends_ack",
@@ -127,7 +134,7 @@ pub(super) fn queue(at: &mut At<'_>) -> Option<AsyncQueue> {
                 "attempts",
                 "Attempts in all before an invocation is a dead letter; 1: no retries.",
                 "1",
-                count,
+                attempts,
             ),
             retry_codes: fields.or(
                 "retry_codes",
@@ -135,12 +142,7 @@ pub(super) fn queue(at: &mut At<'_>) -> Option<AsyncQueue> {
                 "[408, 429, 500, 502, 504]",
                 status_codes,
             ),
-            backoff: super::Backoff {
-                initial: crate::time::Span::ZERO,
-                max: crate::time::Span::ZERO,
-                factor: 1.0,
-                jitter: super::Jitter::None,
-            },
+            backoff: super::Backoff { initial: Span::ZERO, max: Span::ZERO, factor: 1.0, jitter: super::Jitter::None },
             retry_after: fields.optional(
                 "retry_after",
                 "What a Retry-After header on 429 and 503 says, if replicas send one; replaces the delay.",

@@ -6,17 +6,23 @@
 //!
 //! A reader that fails leaves a problem and returns `None`; its caller goes on, so that all problems come out at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod facts;
+mod fields;
+
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::error::{Place, Problem, Source};
+use super::error::{Place, Problem};
 use super::nearest::nearest;
-use super::tree::{self, Node, Value};
-use crate::metrics::result::{Basis, Provenance};
+use super::tree::{Node, Value};
+use crate::metrics::result::Provenance;
 use crate::units::QuantityError;
+
+pub(super) use facts::fact;
+pub(super) use fields::Fields;
 
 /// What reading a document leaves behind beside the values.
 #[derive(Default)]
@@ -433,7 +439,7 @@ impl<'a> At<'a> {
         {
             return self.refuse(format!("expected a table, found {}", node.kind()), "write { key = value, … }");
         }
-        let mut fields = Fields { at: self, known: BTreeSet::new(), properties: Map::new(), required: Vec::new() };
+        let mut fields = Fields::new(self);
         let value = read(&mut fields);
         fields.finish();
         value
@@ -456,284 +462,6 @@ impl<'a> At<'a> {
     }
 }
 
-/// The fields of a table, asked for one by one.
-pub(super) struct Fields<'t, 'a> {
-    at: &'t mut At<'a>,
-    known: BTreeSet<&'static str>,
-    properties: Map<String, Json>,
-    required: Vec<&'static str>,
-}
-
-impl<'a> Fields<'_, 'a> {
-    /// A field that may be absent.
-    pub(super) fn optional<T>(
-        &mut self,
-        name: &'static str,
-        about: &str,
-        read: impl FnOnce(&mut At<'_>) -> Option<T>,
-    ) -> Option<T> {
-        self.known.insert(name);
-        let Some(node) = self.at.node() else {
-            self.describe(name, about, None, read);
-            return None;
-        };
-        let entry = node.table()?.iter().find(|entry| entry.key == name)?;
-        self.at.step(name, &entry.node, Some(&entry.key_place), read)
-    }
-
-    /// A field with a default, which is given as one would write it.
-    pub(super) fn or<T>(
-        &mut self,
-        name: &'static str,
-        about: &str,
-        default: &str,
-        read: impl Fn(&mut At<'_>) -> Option<T>,
-    ) -> T {
-        self.known.insert(name);
-        match self.at.node() {
-            None => self.describe(name, about, Some(default), &read),
-            Some(node) if node.get(name).is_some() => {
-                if let Some(value) = self.optional(name, about, &read) {
-                    return value;
-                }
-            }
-            Some(_) => {}
-        }
-        // Absent, or wrong and said so: the default keeps the rest readable.
-        let node = tree::parse_bare(&Source::new("default", default), 0..default.len());
-        let mut unseen = Findings::default();
-        let value = read(&mut At { path: String::new(), mode: Mode::Read { node: &node, findings: &mut unseen } });
-        value.unwrap_or_else(|| panic!("the default {default} of {name} does not read: {:?}", unseen.problems))
-    }
-
-    /// A field that must be there; `example` is what to write.
-    pub(super) fn required<T>(
-        &mut self,
-        name: &'static str,
-        about: &str,
-        example: &str,
-        read: impl FnOnce(&mut At<'_>) -> Option<T>,
-    ) -> Option<T> {
-        if self.at.node().is_some_and(|node| node.get(name).is_none()) {
-            self.known.insert(name);
-            let whose = if self.at.path.is_empty() { "the scenario".to_owned() } else { format!("`{}`", self.at.path) };
-            return self
-                .refuse(format!("{whose} has no `{name}`"), format!("add {name} = {example}: {}", lower_first(about)));
-        }
-        self.required.push(name);
-        self.optional(name, about, read)
-    }
-
-    /// Reads one of several alternatives, whose names are keys of this table beside those asked for before.
-    pub(super) fn choice<T>(&mut self, what: &str, alternatives: &[Alternative<T>]) -> Option<T> {
-        let Some(node) = self.at.node() else {
-            for alternative in alternatives {
-                self.describe(alternative.name, alternative.about, None, alternative.read);
-            }
-            return None;
-        };
-        let known = std::mem::take(&mut self.known);
-        let entries = node.table()?;
-        let mut chosen = entries
-            .iter()
-            .filter_map(|entry| Some((entry, alternatives.iter().find(|alternative| alternative.name == entry.key)?)));
-        let (first, second) = (chosen.next(), chosen.next());
-        self.known = known.into_iter().chain(alternatives.iter().map(|alternative| alternative.name)).collect();
-        match (first, second) {
-            (Some((entry, alternative)), None) => {
-                self.at.step(&entry.key, &entry.node, Some(&entry.key_place), alternative.read)
-            }
-            (Some((one, _)), Some((other, _))) => {
-                let problem = Problem::at(
-                    other.key_place.clone(),
-                    format!("both `{}` and `{}` are given: one is needed", one.key, other.key),
-                )
-                .see(Some(one.key_place.clone()), "the other one")
-                .help(format!(
-                    "leave out one of them; to replace a choice as a whole, set `{}` to the new one's name first",
-                    self.at.path
-                ));
-                self.at.report(problem)
-            }
-            // An unknown key is reported as such by `finish`.
-            (None, _) if entries.iter().any(|entry| !self.known.contains(entry.key.as_str())) => None,
-            (None, _) => {
-                let names: Vec<&str> = alternatives.iter().map(|alternative| alternative.name).collect();
-                self.refuse(format!("{what} is missing"), format!("add one of {}", listed(&names)))
-            }
-        }
-    }
-
-    /// Leaves a problem with the table as a whole.
-    pub(super) fn refuse<T>(&mut self, message: impl Into<String>, help: impl Into<String>) -> Option<T> {
-        let place = self.place();
-        place.and_then(|place| self.at.report(Problem::at(place, message).help(help)))
-    }
-
-    /// Leaves a problem with one field of the table, or with the table where the field is absent.
-    pub(super) fn refuse_field<T>(
-        &mut self,
-        name: &str,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Option<T> {
-        let path = if self.at.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at.path) };
-        let Mode::Read { findings, .. } = &self.at.mode else { return None };
-        let place = findings.written(&path).or_else(|| self.place())?;
-        self.at.report(Problem::at(place, message).help(help))
-    }
-
-    /// Whether the table has this key.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.at.node().is_some_and(|node| node.get(name).is_some())
-    }
-
-    /// Where the table is named.
-    fn place(&self) -> Option<Place> {
-        let Mode::Read { node, findings } = &self.at.mode else { return None };
-        Some(findings.written(&self.at.path).unwrap_or_else(|| node.place.clone()))
-    }
-
-    fn describe<T>(
-        &mut self,
-        name: &str,
-        about: &str,
-        default: Option<&str>,
-        read: impl FnOnce(&mut At<'_>) -> Option<T>,
-    ) {
-        let Mode::Describe { shared, .. } = &mut self.at.mode else { return };
-        let mut schema = json!({});
-        read(&mut At { path: String::new(), mode: Mode::Describe { schema: &mut schema, shared } });
-        schema["description"] = json!(about);
-        if let Some(default) = default {
-            schema["default"] = default_json(default);
-        }
-        self.properties.insert(name.to_owned(), schema);
-    }
-
-    fn finish(self) {
-        let known: Vec<&str> = self.known.iter().copied().collect();
-        match &mut self.at.mode {
-            Mode::Describe { schema, .. } => {
-                **schema = json!({ "type": "object", "additionalProperties": false, "properties": self.properties });
-                if !self.required.is_empty() {
-                    schema["required"] = json!(self.required);
-                }
-            }
-            Mode::Read { node, findings } => {
-                for entry in node.table().into_iter().flatten().filter(|entry| !self.known.contains(entry.key.as_str()))
-                {
-                    let whose =
-                        if self.at.path.is_empty() { "a scenario".to_owned() } else { format!("`{}`", self.at.path) };
-                    findings.problems.push(
-                        Problem::at(entry.key_place.clone(), format!("`{}` is not a key of {whose}", entry.key))
-                            .help(meant(&entry.key, &known)),
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// Reads a value that is a fact: it may carry its source, as `{ value = …, basis = "published", source = "…" }`, or with
-/// `basis` and `source` beside the keys of its own table. Where it came from is noted.
-pub(super) fn fact<T>(read: impl Fn(&mut At<'_>) -> Option<T>) -> impl Fn(&mut At<'_>) -> Option<T> {
-    move |at| {
-        if let Mode::Describe { schema, shared } = &mut at.mode {
-            let mut inner = json!({});
-            read(&mut At { path: String::new(), mode: Mode::Describe { schema: &mut inner, shared } });
-            let mut sourced = json!({});
-            provenance_of(&mut At::describe(&mut sourced, shared), |fields| {
-                fields.properties.insert("value".to_owned(), inner.clone());
-                fields.required.push("value");
-            });
-            let about = [sourced["properties"]["basis"].clone(), sourced["properties"]["source"].clone()];
-            name_source(&mut inner, shared, &about);
-            **schema = json!({ "anyOf": [inner, sourced] });
-            return None;
-        }
-        let node = at.node()?;
-        let sourced = ["value", "basis", "source"].iter().any(|key| node.get(key).is_some());
-        if !sourced {
-            let value = node.place.text().to_owned();
-            note(at, Provenance { parameter: at.path.clone(), value, basis: Basis::Choice, source: String::new() });
-            return read(at);
-        }
-        let (mut about, mut plain) = (node.clone(), node.clone());
-        let (Value::Table(kept), Value::Table(rest)) = (&mut about.value, &mut plain.value) else { return None };
-        kept.retain(|entry| entry.key == "basis" || entry.key == "source");
-        rest.retain(|entry| entry.key != "basis" && entry.key != "source");
-        if let Some(value) = node.get("value") {
-            if let Some(other) = rest.iter().find(|entry| entry.key != "value") {
-                let problem = Problem::at(other.key_place.clone(), format!("`{}` stands beside `value`", other.key));
-                return at.report(
-                    problem.help("beside `value` only `basis` and `source` have a meaning; the rest belongs inside it"),
-                );
-            }
-            plain = value.clone();
-        }
-        let value = node.get("value").unwrap_or(node).place.text().to_owned();
-        let (basis, source) = at.instead(&about, |at| provenance_of(at, |_| ()))?;
-        note(at, Provenance { parameter: at.path.clone(), value, basis, source });
-        at.instead(&plain, |at| read(at))
-    }
-}
-
-fn note(at: &mut At<'_>, provenance: Provenance) {
-    if let Mode::Read { findings, .. } = &mut at.mode {
-        findings.provenance.push(provenance);
-    }
-}
-
-/// Lets each table that `schema` may be have `basis` and `source` beside its own keys, shared forms too.
-fn name_source(schema: &mut Json, shared: &mut Map<String, Json>, about: &[Json; 2]) {
-    if let Some(name) = schema.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/")) {
-        let name = name.to_owned();
-        let mut form = shared.remove(&name).expect("a form is described before it is named");
-        name_source(&mut form, shared, about);
-        shared.insert(name, form);
-    }
-    for option in schema.get_mut("anyOf").and_then(Json::as_array_mut).into_iter().flatten() {
-        name_source(option, shared, about);
-    }
-    if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut) {
-        for (key, about) in ["basis", "source"].into_iter().zip(about) {
-            properties.entry(key).or_insert_with(|| about.clone());
-        }
-    }
-}
-
-/// The words for how a value is known.
-pub(super) const BASES: &[Word<Basis>] = &[
-    ("published", "Published by the named source.", Basis::Published),
-    ("measured", "Measured by you or by this project.", Basis::Measured),
-    ("derived", "Computed from published or measured values.", Basis::Derived),
-    ("transferred", "Taken over from another machine or system.", Basis::Transferred),
-    ("assumed", "Without a source.", Basis::Assumed),
-    ("choice", "A setting, not a fact.", Basis::Choice),
-];
-
-fn provenance_of(at: &mut At<'_>, more: impl FnOnce(&mut Fields<'_, '_>)) -> Option<(Basis, String)> {
-    at.table(|fields| {
-        let basis =
-            fields.optional("basis", "How the value is known; default: published if a source is named.", |at| {
-                at.word("a basis", BASES)
-            });
-        let source = fields.optional("source", "Where the value comes from, in words.", |at| at.text("a source"));
-        more(fields);
-        let basis = basis.unwrap_or(if source.is_some() { Basis::Published } else { Basis::Choice });
-        let needs_source = matches!(basis, Basis::Published | Basis::Derived | Basis::Transferred | Basis::Measured);
-        if needs_source && source.as_deref().is_none_or(|source| source.trim().is_empty()) {
-            return fields.refuse_field(
-                "basis",
-                "this value names no source",
-                "add source = \"…\", or write basis = \"assumed\"",
-            );
-        }
-        Some((basis, source.unwrap_or_default()))
-    })
-}
-
 /// "did you mean" when a known name is near, else the list of names.
 pub(super) fn meant(written: &str, known: &[&str]) -> String {
     match nearest(written, known) {
@@ -751,26 +479,4 @@ pub(super) fn listed(names: &[&str]) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
-    first + chars.as_str().trim_end_matches('.')
-}
-
-/// A default as the schema shows it.
-fn default_json(default: &str) -> Json {
-    fn convert(node: &Node) -> Json {
-        match &node.value {
-            Value::Text(text) => json!(text),
-            Value::Integer(number) => json!(*number as i64),
-            Value::Float(number) => json!(number),
-            Value::Boolean(value) => json!(value),
-            Value::DateTime => Json::Null,
-            Value::List(nodes) => nodes.iter().map(convert).collect(),
-            Value::Table(entries) => entries.iter().map(|entry| (entry.key.clone(), convert(&entry.node))).collect(),
-        }
-    }
-    convert(&tree::parse_bare(&Source::new("default", default), 0..default.len()))
 }

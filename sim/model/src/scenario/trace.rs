@@ -7,6 +7,8 @@ use crate::time::{SimTime, Span};
 /// empty lines and lines that start with `#` are passed over. Stops at the tenth problem.
 pub(super) fn read(path: &str, text: &str) -> Result<Vec<SimTime>, Vec<Problem>> {
     const MOST_PROBLEMS: usize = 10;
+    /// 160 MB, and as much again for each replication that runs.
+    const MOST_ARRIVALS: usize = 20_000_000;
     let mut instants: Vec<SimTime> = Vec::new();
     let mut wrong: Vec<(usize, usize, String, &str)> = Vec::new();
     let (mut offset, mut headings_allowed) = (0, true);
@@ -23,6 +25,15 @@ pub(super) fn read(path: &str, text: &str) -> Result<Vec<SimTime>, Vec<Problem>>
                 let last = instants.last().map_or(Span::ZERO, |last| last.since(SimTime::ZERO));
                 let message = format!("{} comes after {last}: arrivals must ascend", at.since(SimTime::ZERO));
                 wrong.push((start, start + line.len(), message, "sort the file by time"));
+            }
+            Some(_) if instants.len() == MOST_ARRIVALS => {
+                wrong.push((
+                    start,
+                    start + line.len(),
+                    format!("a trace holds at most {MOST_ARRIVALS} arrivals"),
+                    "cut the file into pieces, one workload each, or thin it out",
+                ));
+                break;
             }
             Some(at) => instants.push(at),
             None if headings_allowed => {}

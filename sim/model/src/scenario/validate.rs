@@ -2,17 +2,18 @@
 
 use super::error::Problem;
 use super::read::{Findings, listed, meant};
-use super::{Concurrency, Function, Scenario};
+use super::{Concurrency, Function, Scenario, limits};
 use crate::policies::Scaling;
 use crate::policies::provisioning::Binding;
 use crate::time::Span;
 
-/// Most replicas that all functions may have together, and most machines.
-const MOST: u64 = 1_000_000;
-
 /// All contradictions of a scenario.
-pub(super) fn check(scenario: &Scenario, found: &Findings) -> Vec<Problem> {
+pub(super) fn check(scenario: &Scenario, variants: usize, found: &Findings) -> Vec<Problem> {
     let mut problems = Vec::new();
+    limits::sizes(scenario, variants, found, &mut problems);
+    if !problems.is_empty() {
+        return problems;
+    }
     for function in &scenario.functions {
         let path = format!("function.{}", function.name);
         bounds(function, &path, found, &mut problems);
@@ -21,6 +22,7 @@ pub(super) fn check(scenario: &Scenario, found: &Findings) -> Vec<Problem> {
         room(scenario, function, &path, found, &mut problems);
     }
     counts(scenario, found, &mut problems);
+    limits::rhythms(scenario, found, &mut problems);
     unique("node", scenario.nodes.iter().map(|node| node.name.as_str()), found, &mut problems);
     unique("workload", scenario.workloads.iter().map(|workload| workload.name.as_str()), found, &mut problems);
     problems
@@ -43,7 +45,7 @@ pub(super) fn longest_timeout(scenario: &Scenario) -> Option<Span> {
     around.into_iter().chain(watchdogs).flatten().max()
 }
 
-fn problem(found: &Findings, path: &str, message: String) -> Problem {
+pub(super) fn problem(found: &Findings, path: &str, message: String) -> Problem {
     match found.place(path) {
         Some(place) => Problem::at(place, message),
         None => Problem::nowhere(message),
@@ -245,17 +247,6 @@ fn counts(scenario: &Scenario, found: &Findings, problems: &mut Vec<Problem>) {
         problems.push(
             problem(found, "workload", "there are no workloads".to_owned())
                 .help("add [[workload]] with function and arrivals"),
-        );
-    }
-    let nodes: u64 = scenario.nodes.iter().map(|node| u64::from(node.count)).sum();
-    let replicas: u64 = scenario.functions.iter().map(|function| u64::from(function.replicas.max)).sum();
-    if nodes > MOST {
-        problems.push(problem(found, "node", format!("{nodes} machines are more than {MOST}")).help("lower `count`"));
-    }
-    if replicas > MOST {
-        problems.push(
-            problem(found, "function", format!("{replicas} replicas in all are more than {MOST}"))
-                .help("lower replicas.max"),
         );
     }
 }

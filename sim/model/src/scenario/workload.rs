@@ -1,6 +1,6 @@
 //! `[[workload]]`: when requests of one kind come, and what their clients do about failures.
 
-use super::forms::{backoff, bytes, count, positive_rate, positive_span, rate, span, status_codes, time_law};
+use super::forms::{attempts, backoff, bytes, count, positive_rate, positive_span, rate, span, status_codes, time_law};
 use super::library::Library;
 use super::read::{Alternative, At, Word, meant, valued};
 use super::trace;
@@ -81,7 +81,7 @@ fn users(at: &mut At<'_>) -> Option<Users> {
 
 fn retries(at: &mut At<'_>) -> Option<Retries> {
     at.table(|fields| {
-        let attempts = fields.or("attempts", "Attempts in all.", "3", count);
+        let attempts = fields.or("attempts", "Attempts in all.", "3", attempts);
         let codes = fields.or(
             "codes",
             "Status codes that are tried again; timeouts and closed connections always are.",

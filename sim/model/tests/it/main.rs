@@ -2,4 +2,5 @@
 
 mod scenario_errors;
 mod scenario_files;
+mod scenario_limits;
 mod scenario_overrides;
