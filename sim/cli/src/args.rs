@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Write a commented scenario to start from
     Init(InitArguments),
-    /// List the machines and platforms that a scenario can name
+    /// List the machines and price lists that a scenario can name
     Profiles,
     /// List the policies that a scenario can name
     Policies,
@@ -71,6 +71,10 @@ pub(crate) struct SimulateArguments {
     /// Override a value of the scenario, such as gateway.upstream_timeout=5s; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     pub(crate) set: Vec<String>,
+
+    /// Play a variant that the scenario names, under [variant.NAME]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<String>,
 
     /// Folder for the results, replaced as a whole [default: faas-lab-results/NAME]
     #[arg(long, value_name = "DIR")]

@@ -9,7 +9,13 @@ use crate::failure::{Failure, Outcome};
 use crate::terminal;
 
 pub(crate) fn profiles() -> Result<Outcome, Failure> {
-    terminal::print(&table(&scenario::profiles()))?;
+    let group = |key: &str, rows: Vec<(&str, String)>| {
+        let indented: Vec<_> = rows.into_iter().map(|(name, about)| (format!("  {name}"), about)).collect();
+        format!("{key}\n{}", table(&indented))
+    };
+    let machines = group("node.NAME.profile", scenario::profiles());
+    let prices = group("prices.cloud", scenario::price_lists());
+    terminal::print(&format!("{machines}\n{prices}"))?;
     Ok(Outcome::Done)
 }
 

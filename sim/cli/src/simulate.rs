@@ -23,7 +23,7 @@ use crate::{interrupt, terminal};
 const RESULTS: &str = "faas-lab-results";
 
 pub(crate) fn run(arguments: &SimulateArguments) -> Result<Outcome, Failure> {
-    let scenario = Scenario::load(&arguments.scenario, &overrides(arguments))?;
+    let scenario = load(arguments)?;
     let target = arguments.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(&scenario.name));
     let staging = Staging::new(&target)?;
 
@@ -41,6 +41,25 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<Outcome, Failure> {
         terminal::print(&text(&simulated, &paths))?;
     }
     Ok(outcome)
+}
+
+/// The scenario, or the variant of it that is asked for: that has a name of its own, so that results lie side by side.
+fn load(arguments: &SimulateArguments) -> Result<Scenario, Failure> {
+    let own = overrides(arguments);
+    let scenario = Scenario::load(&arguments.scenario, &own)?;
+    let Some(name) = &arguments.variant else { return Ok(scenario) };
+    let Some(variant) = scenario.variants.iter().find(|variant| variant.name == *name) else {
+        let known: Vec<&str> = scenario.variants.iter().map(|variant| variant.name.as_str()).collect();
+        let known = match known.is_empty() {
+            true => "it has none; write one as [variant.NAME]".to_owned(),
+            false => format!("it has {}", known.join(", ")),
+        };
+        return Err(Failure::new(format!("{} has no variant {name:?}: {known}", arguments.scenario.display())));
+    };
+    let mut overrides = variant.overrides.clone();
+    overrides.push(format!("name={:?}", format!("{}-{name}", scenario.name)));
+    overrides.extend(own);
+    Ok(Scenario::load(&arguments.scenario, &overrides)?)
 }
 
 /// Seed and replications are values of the scenario: overridden there, they are part of the result.
@@ -78,6 +97,7 @@ fn play(arguments: &SimulateArguments, scenario: &Scenario, staging: &Staging) -
 /// The command that makes the same numbers again; what only says where they go is left out.
 fn command(arguments: &SimulateArguments) -> String {
     let mut words = vec!["faas-lab".to_owned(), "simulate".to_owned(), arguments.scenario.display().to_string()];
+    words.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}")));
     words.extend(arguments.seed.map(|seed| format!("--seed={seed}")));
     words.extend(arguments.replications.map(|replications| format!("--replications={replications}")));
     if let Some(precision) = arguments.precision {

@@ -294,3 +294,18 @@ fn a_result_of_another_version_is_refused() {
     desk.put("broken.json", "{");
     assert!(stderr(&desk.run(&["report", "broken.json"])).contains("broken.json cannot be shown: not a result"));
 }
+
+#[test]
+fn a_variant_is_played_under_a_name_of_its_own() {
+    let desk = Desk::new();
+    desk.put("queue.toml", &format!("{QUEUE}\n[variant.long]\nduration = \"2m\"\n"));
+    desk.say(&["simulate", "queue.toml", "--variant", "long", "--quiet"]);
+    let folders: Vec<_> = fs::read_dir(desk.path("faas-lab-results")).expect("written").flatten().collect();
+    let [folder] = folders.as_slice() else { panic!("one folder: {folders:?}") };
+    assert!(folder.file_name().to_string_lossy().ends_with("-long"), "{folder:?}");
+    let result = fs::read_to_string(folder.path().join("result.json")).expect("written");
+    assert!(result.contains(r#""duration_seconds": 120.0"#) && result.contains("--variant=long"));
+    let output = desk.run(&["simulate", "queue.toml", "--variant", "short"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains(r#"no variant "short": it has long"#), "{}", stderr(&output));
+}

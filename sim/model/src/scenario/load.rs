@@ -153,6 +153,11 @@ pub fn profiles() -> Vec<(&'static str, String)> {
     library::PROFILES.iter().map(|(name, text)| (*name, library::opening_comment(text))).collect()
 }
 
+/// The price lists that come built in: name, and what they list.
+pub fn price_lists() -> Vec<(&'static str, String)> {
+    library::PRICES.iter().map(|(name, text)| (*name, library::opening_comment(text))).collect()
+}
+
 /// Every policy that a scenario can name, with its key and one line on what it does.
 pub fn policies() -> Vec<Listing> {
     crate::policies::listings()

@@ -23,7 +23,7 @@ mod workload;
 
 pub use error::{Place, Problem, ScenarioErrors, Source};
 pub use library::{BuiltIn, Folder, Loader, Need, Recorded};
-pub use load::{policies, profiles, schema, template};
+pub use load::{policies, price_lists, profiles, schema, template};
 
 use crate::distributions::Distribution;
 use crate::metrics::result::{Provenance, ScenarioRecord, Warning};
