@@ -24,7 +24,7 @@ use crate::{RequestRecord, RunOptions};
 /// Events between two looks at the outside: whether to stop, and how far we are.
 const LOOK_AROUND: u32 = 1 << 15;
 
-/// Calls and queued invocations that are kept in memory, about two gigabytes. A run that has more ends, as a partial one.
+/// Calls and queued invocations that are kept in memory, about one gigabyte. A run that has more ends, as a partial one.
 pub const MOST_IN_FLIGHT: usize = 5_000_000;
 
 /// Everything that is.

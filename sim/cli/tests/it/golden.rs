@@ -40,7 +40,7 @@ fn difference(golden: &str, now: &str) -> String {
     };
     let mut lines = only('-', golden, now);
     lines.extend(only('+', now, golden));
-    lines.sort();
+    lines.sort_by_key(|(at, sign, _)| (*at, *sign == '+'));
     lines.iter().map(|(at, sign, line)| format!("{sign} {:>4} {line}\n", at + 1)).collect()
 }
 
