@@ -5,17 +5,22 @@
 
 mod calendar;
 mod call;
+mod cold_start;
+mod cpu;
 mod dispatcher;
 mod edge;
 mod event;
 mod function;
 mod gateway;
-mod lifecycle;
+mod idle;
+mod machines;
 mod node;
 mod queue;
+mod removal;
 mod replica;
 mod scaler;
 mod stream;
+mod streaming;
 mod worker;
 mod world;
 

@@ -12,12 +12,11 @@ use faas_lab_model::metrics::result::OutcomeKind;
 use faas_lab_model::metrics::{Ending, Hop};
 use faas_lab_model::rng::Uniforms;
 use faas_lab_model::scenario::WatchdogMode;
-use faas_lab_model::time::{SimTime, Span};
+use faas_lab_model::time::Span;
 
 use crate::call::{CallId, Origin, Stage};
 use crate::event::Event;
-use crate::replica::{NO_NODE, ReplicaId, State, Task};
-use crate::stream;
+use crate::replica::{NO_NODE, State, Task};
 use crate::world::World;
 
 const TOO_MANY: Ending = Ending::new(OutcomeKind::Refused, Some(Hop::Replica), Some(429));
@@ -109,7 +108,7 @@ impl World<'_> {
     }
 
     #[inline]
-    pub(crate) fn start_service(&mut self, id: CallId, replica: u32) {
+    fn start_service(&mut self, id: CallId, replica: u32) {
         let host = &mut self.replicas[replica as usize];
         host.running += 1;
         let node = host.node;
@@ -167,7 +166,7 @@ impl World<'_> {
     }
 
     /// CPU work comes first; then sleeps, or a stream.
-    fn cpu_work_over(&mut self, id: CallId) {
+    pub(crate) fn cpu_work_over(&mut self, id: CallId) {
         let call = &mut self.calls[id];
         if self.scenario.functions[call.function as usize].stream.is_some() {
             return self.stream_begins(id);
@@ -296,7 +295,7 @@ impl World<'_> {
 
     /// The service of a call ends, done or not: its slot is free.
     #[inline]
-    fn end_service(&mut self, id: CallId) {
+    pub(crate) fn end_service(&mut self, id: CallId) {
         let now = self.calendar.now();
         let call = &mut self.calls[id];
         call.served = now;
@@ -416,7 +415,7 @@ impl World<'_> {
 
     /// A call's packets go nowhere until the endpoints are corrected. Whoever sent it sees a call in flight meanwhile: it
     /// keeps its slot, and an even dispatcher does not take the dead replica for an idle one.
-    fn lose(&mut self, id: CallId) {
+    pub(crate) fn lose(&mut self, id: CallId) {
         let call = &mut self.calls[id];
         call.stage = Stage::Lost;
         let host = &self.replicas[call.replica as usize];
@@ -433,242 +432,6 @@ impl World<'_> {
         if let Some(handle) = self.replicas[call.replica as usize].handle {
             self.functions[function as usize].pool.end(handle);
             self.call_up(function);
-        }
-    }
-
-    // ---- Streams ----
-
-    fn stream_begins(&mut self, id: CallId) {
-        let now = self.calendar.now();
-        let call = &mut self.calls[id];
-        call.stage = Stage::Streaming;
-        // From here on `work` is done; `wait` holds when the stream began, as a span since the start of the run.
-        call.wait = now.since(SimTime::ZERO);
-        let settings = &self.scenario.functions[call.function as usize];
-        let Some(body) = &settings.stream else { return };
-        let end = now + stream::length(body);
-        // A write deadline breaks the connection; that is noticed when the next block is to be sent.
-        let noticed = match settings.watchdog.write_timeout {
-            Some(limit) if call.accepted + limit < end => {
-                let until_deadline = (call.accepted + limit).since(now);
-                now + stream::next_send(body, until_deadline)
-            }
-            _ => end,
-        };
-        let received = call.received;
-        self.calendar.schedule_at(noticed.min(end), Event::Served(id));
-        if let Some(limit) = self.scenario.gateway.write_timeout
-            && received + limit < end
-            && received + limit >= now
-        {
-            let noticed = now + stream::next_send(body, (received + limit).since(now));
-            self.calendar.schedule_at(noticed, Event::GatewayWriteTimeout(id));
-        }
-    }
-
-    /// Body bytes of a stream that have reached the client's side by now.
-    pub(crate) fn streamed(&self, id: CallId) -> u64 {
-        let call = &self.calls[id];
-        let settings = &self.scenario.functions[call.function as usize];
-        let Some(body) = &settings.stream else { return 0 };
-        let began = SimTime::ZERO + call.wait;
-        let now = self.calendar.now();
-        let watchdog = settings.watchdog.write_timeout.map_or(SimTime::NEVER, |limit| call.accepted + limit);
-        let gateway = self.scenario.gateway.write_timeout.map_or(SimTime::NEVER, |limit| call.received + limit);
-        let until = now.min(watchdog).min(gateway);
-        stream::on_wire(body, until.since(began))
-    }
-
-    /// A stream has come to its end, or to a broken connection.
-    fn stream_over(&mut self, id: CallId) {
-        let call = &self.calls[id];
-        let settings = &self.scenario.functions[call.function as usize];
-        let Some(body) = &settings.stream else { return };
-        let now = self.calendar.now();
-        if settings.watchdog.write_timeout.is_some_and(|limit| now > call.accepted + limit) {
-            return self.stream_cut(id);
-        }
-        let size = stream::size(body);
-        let counted = call.counted;
-        self.end_service(id);
-        if counted {
-            self.gateway_replies(id, Ending::OK, size);
-        } else {
-            self.release(id);
-        }
-    }
-
-    /// A stream is cut by the watchdog: by its write deadline, or by killing the process.
-    ///
-    /// After the write deadline only whole blocks have gone out. A process that is killed before it leaves a well-formed
-    /// response with all that it had written.
-    fn stream_cut(&mut self, id: CallId) {
-        let call = &self.calls[id];
-        let settings = &self.scenario.functions[call.function as usize];
-        let Some(body) = &settings.stream else { return };
-        let now = self.calendar.now();
-        let began = SimTime::ZERO + call.wait;
-        let deadline = settings.watchdog.write_timeout.map_or(SimTime::NEVER, |limit| call.accepted + limit);
-        let (bytes, hop) = if now >= deadline {
-            (stream::on_wire(body, deadline.since(began)), Hop::WatchdogWrite)
-        } else {
-            (stream::written(body, now.since(began)), Hop::WatchdogExec)
-        };
-        let counted = call.counted;
-        self.stop_service(id);
-        if counted {
-            self.gateway_replies(id, Ending::new(OutcomeKind::Truncated, Some(hop), Some(200)), bytes);
-        } else {
-            self.release(id);
-        }
-    }
-
-    // ---- CPU ----
-
-    /// A replica begins a CPU task.
-    pub(crate) fn begin_task(&mut self, replica: u32, task: Task, work_nanos: f64, class: usize) {
-        let node = self.replicas[replica as usize].node as usize;
-        self.advance_node(node);
-        self.tasks_born += 1;
-        let sequence = self.tasks_born;
-        let cpu = &mut self.replicas[replica as usize].cpu;
-        if cpu.tasks == 0 {
-            self.nodes[node].active.push(replica);
-        }
-        cpu.class = class;
-        cpu.begin(task, work_nanos, sequence);
-        self.share_cores(node);
-    }
-
-    /// A call's CPU task is killed. Returns the work that was left, in nanoseconds.
-    fn abort_task(&mut self, replica: u32, id: CallId) -> f64 {
-        let node = self.replicas[replica as usize].node as usize;
-        self.advance_node(node);
-        let cpu = &mut self.replicas[replica as usize].cpu;
-        let left = cpu.left(Task::Call(id));
-        if cpu.tasks == 0 {
-            // All tasks of the replica were killed at once, and this is one of them.
-            return left;
-        }
-        cpu.abort();
-        if cpu.tasks == 0 {
-            self.deactivate(node, replica);
-        }
-        self.share_cores(node);
-        left
-    }
-
-    /// A replica's CPU tasks are all gone at once.
-    pub(crate) fn clear_tasks(&mut self, replica: u32) {
-        let node = self.replicas[replica as usize].node;
-        if node != NO_NODE && self.replicas[replica as usize].cpu.tasks > 0 {
-            self.advance_node(node as usize);
-            self.replicas[replica as usize].cpu.tasks = 0;
-            self.deactivate(node as usize, replica);
-            self.share_cores(node as usize);
-        }
-    }
-
-    fn deactivate(&mut self, node: usize, replica: u32) {
-        let active = &mut self.nodes[node].active;
-        if let Some(at) = active.iter().position(|index| *index == replica) {
-            active.remove(at);
-        }
-    }
-
-    pub(crate) fn advance_node(&mut self, node: usize) {
-        let now = self.calendar.now();
-        let functions = &mut self.functions;
-        self.nodes[node].advance(now, &mut self.replicas, |function, nanos| {
-            functions[function as usize].cpu_burnt += nanos;
-        });
-    }
-
-    /// Shares a machine's cores out again and makes sure that somebody looks when the next task ends.
-    fn share_cores(&mut self, node: usize) {
-        let now = self.calendar.now();
-        self.nodes[node].share_out(&mut self.replicas, &self.cpu_limits);
-        let meter = &mut self.recorder.nodes[node];
-        meter.settle(now);
-        meter.busy_cores = self.nodes[node].busy + self.nodes[node].reserved;
-        self.watch_node(node);
-    }
-
-    fn watch_node(&mut self, node: usize) {
-        let now = self.calendar.now();
-        let mut next = f64::INFINITY;
-        for i in 0..self.nodes[node].active.len() {
-            let replica = self.nodes[node].active[i];
-            if let Some((_, left)) = self.first_task(replica) {
-                next = next.min(left / self.replicas[replica as usize].cpu.rate);
-            }
-        }
-        if next.is_finite() {
-            // Rounded up, so that the task is done when somebody looks.
-            let at = now + Span::from_nanos(next.max(0.0).ceil() as u64);
-            if at < self.nodes[node].wake {
-                self.nodes[node].wake = at;
-                self.calendar.schedule_at(at, Event::NodeWakes(node as u32));
-            }
-        }
-    }
-
-    /// The first task of a replica that still exists; marks of those that were killed are dropped on the way.
-    fn first_task(&mut self, replica: u32) -> Option<(Task, f64)> {
-        loop {
-            let host = &mut self.replicas[replica as usize];
-            let (task, left) = host.cpu.first()?;
-            let there = match task {
-                Task::Boot => host.state == State::Booting,
-                Task::Call(id) => {
-                    self.calls.get(id).is_some_and(|call| call.stage == Stage::Working && call.replica == replica)
-                }
-            };
-            if there {
-                return Some((task, left));
-            }
-            host.cpu.take_first(false);
-        }
-    }
-
-    pub(crate) fn node_wakes(&mut self, index: u32) {
-        let node = index as usize;
-        let now = self.calendar.now();
-        if self.nodes[node].wake != now {
-            return;
-        }
-        self.nodes[node].wake = SimTime::NEVER;
-        self.advance_node(node);
-        // A task is done when less than a nanosecond of it is left: nothing finer can be scheduled.
-        let mut done: Vec<(ReplicaId, Task)> = Vec::new();
-        for i in 0..self.nodes[node].active.len() {
-            let replica = self.nodes[node].active[i];
-            while let Some((task, left)) = self.first_task(replica) {
-                if left >= 1.0 {
-                    break;
-                }
-                self.replicas[replica as usize].cpu.take_first(true);
-                done.push((self.id_of(replica), task));
-                if let Task::Call(id) = task {
-                    // Out of `Working`, so that nobody finds it there again.
-                    self.calls[id].stage = Stage::Sleeping;
-                }
-            }
-        }
-        let replicas = &self.replicas;
-        self.nodes[node].active.retain(|replica| replicas[*replica as usize].cpu.tasks > 0);
-        self.share_cores(node);
-        for (replica, task) in done {
-            // The end of one may have been the end of another.
-            match task {
-                Task::Call(id) if self.calls.get(id).is_some_and(|call| call.stage == Stage::Sleeping) => {
-                    self.cpu_work_over(id)
-                }
-                Task::Boot if self.there(replica).is_some_and(|host| host.state == State::Booting) => {
-                    self.booted(replica.index)
-                }
-                _ => {}
-            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The system: who talks to whom. [`World::handle`] alone routes; read it and you have read the system.
 //!
 //! ```text
-//! edge.rs ─▶ gateway.rs ─▶ (queue.rs) ─▶ dispatcher.rs ─▶ worker.rs     lifecycle.rs: replicas and machines come and go
-//!                                                                       scaler.rs: how many there should be
+//! edge.rs ─▶ gateway.rs ─▶ (queue.rs) ─▶ dispatcher.rs ─▶ worker.rs ─▶ cpu.rs, streaming.rs
+//!
+//! scaler.rs: how many replicas there should be     cold_start.rs, idle.rs, removal.rs, machines.rs: they come and go
 //! ```
 
 use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};

@@ -1,21 +1,17 @@
-//! Replicas and machines come and go: cold starts phase by phase, idle replicas, crashes, lost machines.
+//! Replicas come: cold starts, phase by phase.
 
 use faas_lab_model::metrics::Phase;
+use faas_lab_model::policies::Placement;
 use faas_lab_model::policies::provisioning::Binding;
-use faas_lab_model::policies::{KeepAlive, KeepAlivePolicy, Placement};
-use faas_lab_model::rng::Seed;
 use faas_lab_model::scenario::InitialState;
 use faas_lab_model::time::{SimTime, Span};
 
 use crate::call::{Call, Origin, Stage};
 use crate::event::Event;
-use crate::node::machine_draws;
 use crate::replica::{CpuShare, NO_NODE, Replica, ReplicaId, State, Task};
 use crate::world::World;
 
 impl World<'_> {
-    // ---- Start ----
-
     fn new_replica(&mut self, function: u32, state: State) -> u32 {
         let now = self.calendar.now();
         let serial = self.replicas_born;
@@ -218,7 +214,7 @@ impl World<'_> {
     }
 
     /// A machine has room again: replicas that wait for one get it, the oldest first.
-    fn place_pending(&mut self) {
+    pub(crate) fn place_pending(&mut self) {
         if self.nodes.is_empty() {
             return;
         }
@@ -260,7 +256,7 @@ impl World<'_> {
     }
 
     /// Image, sandbox, container: one wait, three phases.
-    fn prepare(&mut self, replica: u32) {
+    pub(crate) fn prepare(&mut self, replica: u32) {
         let now = self.calendar.now();
         let host = &self.replicas[replica as usize];
         let (function, node, restart) = (host.function as usize, host.node, host.restarts > 0);
@@ -371,355 +367,5 @@ impl World<'_> {
         self.cancel_surplus(function);
         self.start_for_waiting(function);
         self.release_held(function);
-    }
-
-    // ---- Scale per request ----
-
-    /// Starts that no waiting request needs any more are cancelled, where the policy says so.
-    pub(crate) fn cancel_surplus(&mut self, function: u32) {
-        loop {
-            let state = &self.functions[function as usize];
-            let Some(provisioner) = &state.provisioner else { return };
-            if provisioner.surplus(state.starting, state.room.waiting()) == 0 {
-                return;
-            }
-            let starting = |index: &&u32| self.replicas[**index as usize].state.is_starting();
-            let Some(newest) = state.replicas.iter().rev().find(starting).copied() else { return };
-            self.end_replica(newest);
-        }
-    }
-
-    /// Requests still wait: another start, where the policy says so.
-    pub(crate) fn start_for_waiting(&mut self, function: u32) {
-        loop {
-            if self.functions[function as usize].room.waiting() == 0 {
-                return;
-            }
-            let supply = self.supply(function);
-            let Some(provisioner) = &self.functions[function as usize].provisioner else { return };
-            if !provisioner.start_for_waiting(&supply) {
-                return;
-            }
-            let bound = provisioner.binding == Binding::Replica;
-            let replica = self.plan_replica(function);
-            if bound {
-                // The first that waits is bound to it, before a later arrival can be.
-                self.call_up(function);
-            }
-            self.begin_start(replica);
-        }
-    }
-
-    /// A replica has no calls: it is kept for a while, if replicas are started per request.
-    #[inline]
-    pub(crate) fn replica_idle(&mut self, replica: u32) {
-        let host = &mut self.replicas[replica as usize];
-        let function = host.function;
-        let state = &mut self.functions[function as usize];
-        if state.provisioner.is_none() {
-            return;
-        }
-        let now = self.calendar.now();
-        host.idle_spells += 1;
-        let keep = match state.keep_alive {
-            // Nothing to draw: this is taken for every request.
-            KeepAlivePolicy::Fixed(span) => span,
-            _ => state.keep_alive.keep_for(&mut self.keys.keep_alive.draws(host.entity, host.idle_spells)),
-        };
-        let keep = now + keep;
-        let until = keep.min(host.lifetime_end.max(now));
-        self.keep_until(replica, until);
-    }
-
-    /// An idle replica is kept until this instant. A pending look at it that comes earlier is used again.
-    #[inline]
-    fn keep_until(&mut self, replica: u32, until: SimTime) {
-        let id = self.id_of(replica);
-        let host = &mut self.replicas[replica as usize];
-        host.keep_until = until;
-        if until <= self.calendar.now() {
-            return self.idle_over(id);
-        }
-        if until < host.wake {
-            host.wake = until;
-            self.calendar.schedule_at(until, Event::IdleOver(id));
-        }
-    }
-
-    pub(crate) fn idle_over(&mut self, id: ReplicaId) {
-        let now = self.calendar.now();
-        let Some(host) = self.there(id) else { return };
-        if host.wake < now {
-            return;
-        }
-        let (idle, keep_until, function) =
-            (host.hosted() == 0 && host.state == State::Ready, host.keep_until, host.function);
-        if host.wake == now {
-            self.replicas[id.index as usize].wake = SimTime::NEVER;
-        }
-        if !idle {
-            return;
-        }
-        if keep_until > now {
-            return self.keep_until(id.index, keep_until);
-        }
-        let at_least = self.scenario.functions[function as usize].replicas.min;
-        if self.functions[function as usize].replicas.len() as u32 > at_least {
-            self.end_replica(id.index);
-            // A place below the maximum is free: requests may be waiting for it.
-            self.start_for_waiting(function);
-        }
-    }
-
-    // ---- End ----
-
-    /// A replica is removed: it finishes its calls, but gets no more.
-    pub(crate) fn remove_replica(&mut self, replica: u32) {
-        if self.replicas[replica as usize].state != State::Ready {
-            return self.end_replica(replica);
-        }
-        self.leave_pool(replica);
-        self.replicas[replica as usize].state = State::Draining;
-        if self.replicas[replica as usize].hosted() == 0 {
-            return self.end_replica(replica);
-        }
-        let id = self.id_of(replica);
-        self.calendar.schedule_deadline(self.scenario.cluster.termination_grace, Event::GraceOver(id));
-    }
-
-    /// A replica can no longer be sent calls; of one that has left before nothing is left to do.
-    fn leave_pool(&mut self, replica: u32) {
-        let now = self.calendar.now();
-        let host = &mut self.replicas[replica as usize];
-        let function = host.function as usize;
-        let Some(handle) = host.handle.take() else { return };
-        self.functions[function].pool.remove(handle);
-        // One that is still starting was never counted as ready, though calls may be bound to it.
-        if matches!(host.state, State::Ready | State::Lost) {
-            self.functions[function].ready -= 1;
-            self.recorder.functions[function].ready.add(now, -1);
-        }
-    }
-
-    pub(crate) fn grace_over(&mut self, id: ReplicaId) {
-        if self.there(id).is_some_and(|replica| replica.state == State::Draining) {
-            self.fail_calls(id.index);
-            if self.there(id).is_some() {
-                self.end_replica(id.index);
-            }
-        }
-    }
-
-    /// A replica is gone.
-    pub(crate) fn end_replica(&mut self, replica: u32) {
-        let now = self.calendar.now();
-        let host = &self.replicas[replica as usize];
-        let (function, node, state) = (host.function as usize, host.node, host.state);
-        if state.is_starting() {
-            self.functions[function].starting -= 1;
-            self.recorder.functions[function].starting.add(now, -1);
-        }
-        self.leave_pool(replica);
-        // No longer one that could be given up twice, whatever ends its calls now.
-        self.replicas[replica as usize].state = State::Lost;
-        self.fail_calls(replica);
-        self.clear_tasks(replica);
-        let host = &mut self.replicas[replica as usize];
-        host.alive = false;
-        host.generation = host.generation.wrapping_add(1);
-        let life = (now - host.created).as_nanos();
-        let at = self.functions[function].replicas.iter().rposition(|index| *index == replica);
-        self.functions[function].replicas.remove(at.expect("a function knows its replicas"));
-        self.vacant_replicas.push(replica);
-        let meter = &mut self.recorder.functions[function];
-        meter.live.add(now, -1);
-        meter.totals().lives.0 += 1;
-        meter.totals().lives.1 += u128::from(life);
-        if node != NO_NODE {
-            let size = self.functions[function].size;
-            self.nodes[node as usize].dismiss(function, size);
-            self.place_pending();
-        }
-    }
-
-    // ---- Crashes ----
-
-    pub(crate) fn crash(&mut self, id: ReplicaId) {
-        if self.there(id).is_some_and(|replica| replica.state == State::Ready) {
-            self.fail_replica(id.index);
-        }
-    }
-
-    /// A ready replica's process dies, and with it its calls. It is started again after a growing delay.
-    pub(crate) fn fail_replica(&mut self, replica: u32) {
-        if self.replicas[replica as usize].state != State::Ready {
-            return;
-        }
-        self.leave_pool(replica);
-        let now = self.calendar.now();
-        let host = &mut self.replicas[replica as usize];
-        host.state = State::CrashBackOff;
-        let doublings = host.restarts.min(16);
-        host.restarts += 1;
-        let function = host.function as usize;
-        self.functions[function].starting += 1;
-        self.recorder.functions[function].starting.add(now, 1);
-        self.fail_calls(replica);
-        self.clear_tasks(replica);
-        let cluster = &self.scenario.cluster;
-        let delay = (cluster.crash_backoff * (1 << doublings)).min(cluster.crash_backoff_max);
-        let id = self.id_of(replica);
-        self.calendar.schedule_in(delay, Event::PhaseOver(id));
-    }
-
-    // ---- Machines ----
-
-    pub(crate) fn schedule_node_failures(&mut self, seed: Seed) {
-        let mut first = 0;
-        for index in 0..self.nodes.len() {
-            let group = &self.scenario.nodes[self.nodes[index].group];
-            if self.nodes[first].group != self.nodes[index].group {
-                first = index;
-            }
-            let mut failures: Vec<(SimTime, Span)> = group
-                .failures
-                .iter()
-                .filter(|failure| failure.index as usize == index - first)
-                .map(|failure| (failure.at, failure.lasts))
-                .collect();
-            if let Some(random) = &group.random_failures {
-                let mut draws = machine_draws(seed, &self.nodes[index].name);
-                let mut at = SimTime::ZERO;
-                while at < SimTime::ZERO + self.scenario.duration {
-                    at += random.time_between.sample(&mut draws).max(Span::from_nanos(1));
-                    let lasts = random.repair.sample(&mut draws);
-                    failures.push((at, lasts));
-                    at += lasts;
-                }
-            }
-            for (at, lasts) in failures {
-                self.calendar.schedule_at(at, Event::NodeFails(index as u32));
-                self.calendar.schedule_at(at + lasts, Event::NodeReturns(index as u32));
-            }
-        }
-    }
-
-    fn replicas_on(&self, node: u32) -> Vec<ReplicaId> {
-        let on_it = |index: &u32| {
-            let replica = &self.replicas[*index as usize];
-            replica.alive && replica.node == node
-        };
-        (0..self.replicas.len() as u32).filter(on_it).map(|index| self.id_of(index)).collect()
-    }
-
-    /// The replicas on a machine, one after the other; what happens to one can be the end of another.
-    fn for_each_on(&mut self, node: u32, mut act: impl FnMut(&mut Self, u32)) {
-        for id in self.replicas_on(node) {
-            if self.there(id).is_some() {
-                act(self, id.index);
-            }
-        }
-    }
-
-    /// A machine is lost. Nobody knows yet: its replicas stay in the endpoint lists, and calls to them go nowhere.
-    pub(crate) fn node_fails(&mut self, index: u32) {
-        let node = index as usize;
-        if !self.nodes[node].up {
-            return;
-        }
-        let now = self.calendar.now();
-        // From here on nothing can be placed here, whatever room the end of its replicas makes.
-        self.nodes[node].up = false;
-        self.for_each_on(index, |world, replica| match world.replicas[replica as usize].state {
-            State::Ready => {
-                world.replicas[replica as usize].state = State::Lost;
-                for id in world.calls.on_replica(replica) {
-                    world.strand(id);
-                }
-            }
-            // What was starting or draining there never will be, or has been.
-            _ => world.end_replica(replica),
-        });
-        self.nodes[node].lose(now);
-        let meter = &mut self.recorder.nodes[node];
-        meter.settle(now);
-        meter.up = false;
-        meter.busy_cores = 0.0;
-        let loss = self.nodes[node].losses;
-        let detection = self.scenario.cluster.node_detection;
-        self.calendar.schedule_in(detection, Event::NodeLossSeen { node: index, loss });
-        let eviction = detection + self.scenario.cluster.eviction_delay;
-        self.calendar.schedule_in(eviction, Event::NodeEvicts { node: index, loss });
-        for function in 0..self.functions.len() as u32 {
-            self.refill(function);
-        }
-    }
-
-    /// A function may have lost replicas that were starting: others are started in their place.
-    fn refill(&mut self, function: u32) {
-        if self.functions[function as usize].provisioner.is_none() {
-            self.reconcile(function);
-        } else {
-            let at_least = self.scenario.functions[function as usize].replicas.min as usize;
-            while self.functions[function as usize].replicas.len() < at_least {
-                self.start_replica(function);
-            }
-            self.start_for_waiting(function);
-        }
-    }
-
-    pub(crate) fn node_loss_seen(&mut self, index: u32, loss: u32) {
-        if self.nodes[index as usize].up || self.nodes[index as usize].losses != loss {
-            return;
-        }
-        self.nodes[index as usize].seen_up = false;
-        self.for_each_on(index, |world, replica| {
-            world.leave_pool(replica);
-            world.fail_calls(replica);
-        });
-    }
-
-    pub(crate) fn node_evicts(&mut self, index: u32, loss: u32) {
-        if self.nodes[index as usize].up || self.nodes[index as usize].losses != loss {
-            return;
-        }
-        self.for_each_on(index, |world, replica| {
-            let function = world.replicas[replica as usize].function;
-            world.end_replica(replica);
-            world.refill(function);
-        });
-    }
-
-    /// A machine comes back. Its replicas' processes are started again.
-    pub(crate) fn node_returns(&mut self, index: u32) {
-        let now = self.calendar.now();
-        let node = &mut self.nodes[index as usize];
-        if node.up {
-            return;
-        }
-        node.up = true;
-        node.seen_up = true;
-        node.last = now;
-        let reserved = node.reserved;
-        let meter = &mut self.recorder.nodes[index as usize];
-        meter.settle(now);
-        meter.up = true;
-        meter.busy_cores = reserved;
-        self.for_each_on(index, |world, replica| {
-            // What was placed here by a start just now is none of those that were lost.
-            if world.replicas[replica as usize].state != State::Lost {
-                return;
-            }
-            world.leave_pool(replica);
-            world.fail_calls(replica);
-            let host = &mut world.replicas[replica as usize];
-            host.restarts += 1;
-            host.phase_start = now;
-            let function = host.function as usize;
-            world.functions[function].starting += 1;
-            world.recorder.functions[function].starting.add(now, 1);
-            world.prepare(replica);
-        });
-        self.place_pending();
     }
 }
