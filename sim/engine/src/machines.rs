@@ -39,7 +39,7 @@ impl World<'_> {
         }
     }
 
-    fn replicas_on(&self, node: u32) -> Vec<ReplicaId> {
+    pub(crate) fn replicas_on(&self, node: u32) -> Vec<ReplicaId> {
         let on_it = |index: &u32| {
             let replica = &self.replicas[*index as usize];
             replica.alive && replica.node == node
@@ -91,7 +91,7 @@ impl World<'_> {
     }
 
     /// A function may have lost replicas that were starting: others are started in their place.
-    fn refill(&mut self, function: u32) {
+    pub(crate) fn refill(&mut self, function: u32) {
         if self.functions[function as usize].provisioner.is_none() {
             self.reconcile(function);
         } else {

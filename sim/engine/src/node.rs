@@ -19,7 +19,10 @@ pub(crate) struct Node {
     pub(crate) usable: f64,
     pub(crate) reserved: f64,
     memory: Bytes,
+    /// Memory that no replica has requested.
     memory_free: u64,
+    /// Memory in use: what replicas have requested, and what their calls add.
+    memory_used: u128,
     cpu_free: f64,
     replicas: u32,
     replicas_of: Vec<u32>,
@@ -87,6 +90,7 @@ impl Node {
             reserved: group.reserved_cores.min(cores),
             memory,
             memory_free: memory.0,
+            memory_used: 0,
             cpu_free: usable,
             replicas: 0,
             replicas_of: vec![0; scenario.functions.len()],
@@ -126,6 +130,7 @@ impl Node {
     /// A replica of `function` gets its memory and CPU here.
     pub(crate) fn admit(&mut self, function: usize, size: ReplicaSize) {
         self.memory_free -= size.memory.0;
+        self.memory_used += u128::from(size.memory.0);
         self.cpu_free -= size.cpu;
         self.replicas += 1;
         self.replicas_of[function] += 1;
@@ -134,9 +139,25 @@ impl Node {
     /// A replica of `function` gives them back.
     pub(crate) fn dismiss(&mut self, function: usize, size: ReplicaSize) {
         self.memory_free += size.memory.0;
+        self.memory_used -= u128::from(size.memory.0);
         self.cpu_free += size.cpu;
         self.replicas -= 1;
         self.replicas_of[function] -= 1;
+    }
+
+    /// A call comes to a replica here, and brings its memory.
+    pub(crate) fn call_comes(&mut self, memory: Bytes) {
+        self.memory_used += u128::from(memory.0);
+    }
+
+    /// A call leaves, and its memory with it.
+    pub(crate) fn call_goes(&mut self, memory: Bytes) {
+        self.memory_used -= u128::from(memory.0);
+    }
+
+    /// Whether more memory is in use than there is.
+    pub(crate) fn under_pressure(&self) -> bool {
+        self.memory_used > u128::from(self.memory.0)
     }
 
     /// When the image of `function` is here, pulling it if need be, which takes `length` once earlier pulls are done.

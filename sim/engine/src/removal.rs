@@ -74,6 +74,16 @@ impl World<'_> {
         }
     }
 
+    /// A machine has run out of memory: this replica is given up there, and another may start elsewhere.
+    pub(crate) fn evict(&mut self, replica: u32) {
+        let function = self.replicas[replica as usize].function;
+        let name = &self.scenario.functions[function as usize].name;
+        let text = format!("Replicas of {name} were evicted: their machine had no memory left for their calls.");
+        self.finding("evicted-for-memory", text);
+        self.end_replica(replica);
+        self.refill(function);
+    }
+
     pub(crate) fn crash(&mut self, id: ReplicaId) {
         if self.there(id).is_some_and(|replica| replica.state == State::Ready) {
             self.fail_replica(id.index);

@@ -64,6 +64,9 @@ impl World<'_> {
         if let Some(handle) = host.handle {
             self.functions[function].pool.begin(handle);
         }
+        if host.node != NO_NODE {
+            self.nodes[host.node as usize].call_comes(settings.memory_per_call);
+        }
         if !ready {
             // Its watchdog's clocks start when it is up: see `accept_bound`.
             call.stage = Stage::Bound;
@@ -95,16 +98,36 @@ impl World<'_> {
         }
     }
 
-    /// Whether a replica's calls take it past its memory limit; then it is killed.
+    /// Whether a replica's calls take it past its memory limit, or its machine past its memory: then it is killed, or the
+    /// replica goes that has grown most.
     fn check_memory(&mut self, replica: u32) {
         let host = &self.replicas[replica as usize];
+        let node = host.node;
         let settings = &self.scenario.functions[host.function as usize];
         if let Some(limit) = settings.memory_limit
             && settings.memory.0.saturating_add(settings.memory_per_call.0.saturating_mul(u64::from(host.hosted())))
                 > limit.0
         {
+            let name = &settings.name;
+            let text = format!("Replicas of {name} were killed: their calls took them past their memory limit.");
+            self.finding("killed-for-memory", text);
             self.fail_replica(replica);
         }
+        while node != NO_NODE && self.nodes[node as usize].under_pressure() {
+            let Some(victim) = self.most_grown(node) else { return };
+            self.evict(victim);
+        }
+    }
+
+    /// The replica on a machine whose calls take most memory, the newest of several.
+    fn most_grown(&self, node: u32) -> Option<u32> {
+        let grown = |index: u32| {
+            let host = &self.replicas[index as usize];
+            let per_call = self.scenario.functions[host.function as usize].memory_per_call.0;
+            (u128::from(per_call) * u128::from(host.hosted()), host.serial)
+        };
+        let there = self.replicas_on(node).into_iter().map(|id| id.index);
+        there.filter(|index| grown(*index).0 > 0).max_by_key(|index| grown(*index))
     }
 
     #[inline]
@@ -339,6 +362,10 @@ impl World<'_> {
             && state.slots_matter()
         {
             state.pool.end(handle);
+        }
+        if host.node != NO_NODE {
+            let memory = self.scenario.functions[function as usize].memory_per_call;
+            self.nodes[host.node as usize].call_goes(memory);
         }
         let (hosted, host_state) = (host.hosted(), host.state);
         if hosted == 0 {

@@ -6,7 +6,10 @@
 //! scaler.rs: how many replicas there should be     cold_start.rs, idle.rs, removal.rs, machines.rs: they come and go
 //! ```
 
+use std::collections::BTreeSet;
+
 use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};
+use faas_lab_model::metrics::result::Warning;
 use faas_lab_model::metrics::{Hop, NodeMeter, Recorder, RunRecord};
 use faas_lab_model::rng::{Key, Seed};
 use faas_lab_model::scenario::Scenario;
@@ -56,6 +59,8 @@ pub(crate) struct World<'a> {
     /// Replicas that wait for a machine are being placed, and whether room has become free meanwhile.
     pub(crate) placing: bool,
     pub(crate) place_again: bool,
+    /// What was found on the way: code and text of warnings.
+    findings: BTreeSet<(&'static str, String)>,
     pub(crate) log: Option<&'a mut dyn FnMut(&RequestRecord)>,
 }
 
@@ -159,6 +164,7 @@ impl<'a> World<'a> {
             over: false,
             placing: false,
             place_again: false,
+            findings: BTreeSet::new(),
             log: options.requests.take(),
         }
     }
@@ -187,7 +193,14 @@ impl<'a> World<'a> {
         let now = self.calendar.now();
         let sync = self.calls.iter().filter(|call| !call.client_done && !matches!(call.origin, Origin::Worker { .. }));
         let unfinished = sync.map(|call| (call.function as usize, call.born)).chain(self.queue.unfinished());
-        self.recorder.close(now, seed, partial, unfinished)
+        let mut record = self.recorder.close(now, seed, partial, unfinished);
+        record.warnings.extend(self.findings.into_iter().map(|(code, text)| Warning { code: code.to_owned(), text }));
+        record
+    }
+
+    /// Something that the user should know of; said once, however often it happens.
+    pub(crate) fn finding(&mut self, code: &'static str, text: String) {
+        self.findings.insert((code, text));
     }
 
     fn set_the_stage(&mut self, seed: Seed, warm_up: Span) {

@@ -1,6 +1,7 @@
 //! How a machine's cores are shared, by hand.
 
 use faas_lab_model::metrics::result::CPU_UTILIZATION;
+use faas_lab_model::policies::{Bounds, DispatchPolicy};
 use faas_lab_model::scenario::*;
 use faas_lab_model::units::Bytes;
 
@@ -128,6 +129,27 @@ fn too_many_calls_take_a_replica_past_its_memory() {
     assert_eq!(played.story(), story);
     assert_eq!(played.phase("create"), Some((1, 0.5)));
     assert!((played.series("replicas ready", 0.0, 1000.0) - (1000.0 - 10.5) / 1000.0).abs() < 1e-9);
+}
+
+/// Two machines of 300 MiB, a replica of 100 MiB on each, calls of 60 MiB. The fourth call on one machine needs 340 MiB:
+/// its replica is evicted and another starts, while the other machine's replica works on.
+#[test]
+fn a_machine_out_of_memory_evicts_what_has_grown_most() {
+    let mut scenario = on_machines(stage(&[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 5.0], 1.0), 2, 16);
+    scenario.nodes[0].memory = Bytes(300 << 20);
+    let function = &mut scenario.functions[0];
+    function.memory = Bytes(100 << 20);
+    function.memory_per_call = Bytes(60 << 20);
+    function.replicas = Bounds { min: 2, max: 2, initial: 2 };
+    function.dispatch = DispatchPolicy::RoundRobin;
+    function.cold_start.create = always(2.0);
+    let played = play(&scenario);
+    // Calls 1, 3, 5 and 7 go to the first replica; with the seventh it is gone, and they with it.
+    let gone = (REPLICA_GONE, 600);
+    let story = [gone, (OK, 1100), gone, (OK, 1300), gone, (OK, 1500), gone, (OK, 6000)];
+    assert_eq!(played.story(), story);
+    assert_eq!(played.phase("create"), Some((1, 2.0)));
+    assert_eq!(played.record.warnings.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["evicted-for-memory"]);
 }
 
 #[test]
