@@ -196,13 +196,26 @@ impl Node {
             let threads = f64::from(replica.cpu.tasks);
             limits[replica.function as usize].map_or(threads, |limit| threads.min(limit))
         };
-        let wanted: f64 = self.active.iter().map(|index| limit(&replicas[*index as usize])).sum();
+        let (mut wanted, mut least, mut most) = (0.0, f64::INFINITY, 0.0f64);
+        for &index in &self.active {
+            let cores = limit(&replicas[index as usize]);
+            wanted += cores;
+            least = least.min(cores);
+            most = most.max(cores);
+        }
         if wanted <= self.usable {
             for &index in &self.active {
                 let replica = &mut replicas[index as usize];
                 replica.cpu.cores = limit(replica);
             }
             self.busy = wanted;
+        } else if least == most {
+            // All want the same: nothing to compare.
+            let fair = self.usable / self.active.len() as f64;
+            for &index in &self.active {
+                replicas[index as usize].cpu.cores = fair;
+            }
+            self.busy = self.usable;
         } else {
             // From the most modest replica up: each takes what it wants, or an equal share of what is left.
             let mut order: Vec<u32> = self.active.clone();
