@@ -12,7 +12,6 @@ use super::{CloudPrices, Gateway, Objective, PriceTier, Prices, Scenario, WarmUp
 use crate::metrics::result::{METRICS, MetricInfo, ScenarioRecord};
 use crate::rng::Seed;
 use crate::time::Span;
-use crate::units::Share;
 
 /// The whole file. `stem` names the scenario if it does not name itself.
 pub(super) fn scenario(at: &mut At<'_>, stem: &str, library: &Library<'_>) -> Option<Scenario> {
@@ -160,7 +159,8 @@ fn objectives(at: &mut At<'_>) -> Option<Vec<Objective>> {
                 })?;
                 let written = match metric.unit {
                     "s" => Span::from_secs_f64(bound).to_string(),
-                    "share" => Share(bound).to_string(),
+                    // Nine digits, so that 0.07 is 7 % and not 7.000000000000001 %.
+                    "share" => format!("{}%", (bound * 1e11).round() / 1e9),
                     _ => bound.to_string(),
                 };
                 Some(Objective { text: format!("{short} < {written}"), metric: metric.key.to_owned(), at_most: bound })
