@@ -203,7 +203,11 @@ impl World<'_> {
         match placement.place(&views, size) {
             Some(node) => {
                 self.nodes[node].admit(function, size);
-                self.replicas[replica as usize].node = node as u32;
+                let host = &mut self.replicas[replica as usize];
+                host.node = node as u32;
+                // Calls may be bound to it already.
+                let memory = self.scenario.functions[function].memory_per_call;
+                (0..host.hosted()).for_each(|_| self.nodes[node].call_comes(memory));
                 true
             }
             None => {

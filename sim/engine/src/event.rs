@@ -40,6 +40,9 @@ pub(crate) enum Event {
     /// A CPU task on this machine may be finished.
     NodeWakes(u32),
 
+    /// A machine has run out of memory.
+    MemoryPressure(u32),
+
     /// The next phase of a replica's start is over.
     PhaseOver(ReplicaId),
     /// An idle replica may have been kept long enough.

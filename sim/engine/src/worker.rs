@@ -98,8 +98,8 @@ impl World<'_> {
         }
     }
 
-    /// Whether a replica's calls take it past its memory limit, or its machine past its memory: then it is killed, or the
-    /// replica goes that has grown most.
+    /// Whether a replica's calls take it past its memory limit, or its machine past its memory: then it is killed, or a
+    /// replica has to go.
     fn check_memory(&mut self, replica: u32) {
         let host = &self.replicas[replica as usize];
         let node = host.node;
@@ -113,7 +113,15 @@ impl World<'_> {
             self.finding("killed-for-memory", text);
             self.fail_replica(replica);
         }
-        while node != NO_NODE && self.nodes[node as usize].under_pressure() {
+        if node != NO_NODE && self.nodes[node as usize].under_pressure() {
+            // An event of its own: what starts in the place of what goes may bring the next pressure.
+            self.calendar.schedule_in(Span::ZERO, Event::MemoryPressure(node));
+        }
+    }
+
+    /// The replicas whose calls take most memory go, until the machine has enough.
+    pub(crate) fn relieve(&mut self, node: u32) {
+        while self.nodes[node as usize].under_pressure() {
             let Some(victim) = self.most_grown(node) else { return };
             self.evict(victim);
         }

@@ -240,6 +240,8 @@ impl<'a> World<'a> {
             Event::Served(call) => self.phase_of_service_over(call),
             Event::NodeWakes(node) => self.node_wakes(node),
 
+            Event::MemoryPressure(node) => self.relieve(node),
+
             Event::PhaseOver(replica) => self.start_phase_over(replica),
             Event::IdleOver(replica) => self.idle_over(replica),
             Event::GraceOver(replica) => self.grace_over(replica),
