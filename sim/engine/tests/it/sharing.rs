@@ -6,7 +6,7 @@ use faas_lab_model::scenario::*;
 use faas_lab_model::units::Bytes;
 
 use crate::play::*;
-use crate::support::secs;
+use crate::support::{per_request, secs};
 
 fn class(name: &str, slowdown: f64, full_speedup: f64) -> WorkClass {
     WorkClass { name: name.into(), slowdown: always(slowdown), full_speedup }
@@ -150,6 +150,25 @@ fn a_machine_out_of_memory_evicts_what_has_grown_most() {
     assert_eq!(played.story(), story);
     assert_eq!(played.phase("create"), Some((1, 2.0)));
     assert_eq!(played.record.warnings.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["evicted-for-memory"]);
+}
+
+/// A call that is bound to a replica before that has a machine brings its memory along: a second one then fills the machine.
+#[test]
+fn a_call_bound_before_placement_counts_on_the_machine_too() {
+    let mut scenario = on_machines(per_request(0.0, 1.0, 1.0, 600.0, 1, 100.0), 1, 4);
+    scenario.workloads[0].arrivals = Arrivals::Trace(vec![at(0.0), at(0.1)]);
+    scenario.nodes[0].memory = Bytes(200 << 20);
+    let function = &mut scenario.functions[0];
+    (function.demand.law, function.cold_demand) = (always(1.0), None);
+    function.concurrency = Concurrency::Workers { count: 2, backlog: None };
+    function.memory = Bytes(100 << 20);
+    function.memory_per_call = Bytes(40 << 20);
+    function.cold_start.schedule = always(0.5);
+    assert_eq!(play(&scenario).story(), [(OK, 1500), (OK, 1500)]);
+    // One call more than fits, while the first two are at work.
+    scenario.functions[0].concurrency = Concurrency::Workers { count: 3, backlog: None };
+    scenario.workloads[0].arrivals = Arrivals::Trace(vec![at(0.0), at(0.1), at(0.7)]);
+    assert_eq!(play(&scenario).story(), [(REPLICA_GONE, 700), (REPLICA_GONE, 700), (REPLICA_GONE, 700)]);
 }
 
 #[test]
