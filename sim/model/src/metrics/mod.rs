@@ -1,6 +1,7 @@
 //! What is measured, and the file it ends in.
 
 pub mod assemble;
+pub mod comparison;
 pub mod cost;
 pub mod gauge;
 pub mod histogram;

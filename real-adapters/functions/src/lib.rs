@@ -1,0 +1,1 @@
+//! Small functions that show what a platform does with requests.

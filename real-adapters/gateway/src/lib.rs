@@ -1,0 +1,1 @@
+//! An OpenFaaS-compatible gateway: invocations, the REST API, the durable queue's front and the scaler.
