@@ -1,6 +1,15 @@
 //! What the gateway, the watchdog and the functions share of HTTP, on top of hyper: a server with Go's timeouts, a
 //! client that keeps connections to one endpoint, the rules of forwarding, and Go's way to write durations.
 
+pub mod body;
+pub mod client;
 mod endpoint;
+pub mod forward;
+pub mod go;
+pub mod server;
+mod timed;
 
-pub use endpoint::Endpoint;
+pub use body::Body;
+pub use client::{Client, ClientError, ClientOptions};
+pub use endpoint::{Endpoint, Listener, NoEndpoint, OwnedSocket, Stream};
+pub use server::{Drained, Limits, serve};

@@ -1,0 +1,266 @@
+//! A client of one endpoint that keeps its connections.
+//!
+//! Connections are used most recently used first, so that those too many fall idle and are closed. There is no timeout
+//! here: the caller drops the future.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::body::{Body, root_cause};
+use crate::endpoint::Endpoint;
+
+/// Sends requests to one endpoint. Clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    pool: Arc<Pool>,
+}
+
+/// How a client treats its connections.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// How long a connection may be unused: choose less than the server's own idle timeout.
+    pub idle_timeout: Duration,
+    /// How many unused connections are kept.
+    pub idle_connections: usize,
+}
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions { idle_timeout: Duration::from_secs(2), idle_connections: 1024 }
+    }
+}
+
+/// Why there is no response.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("{endpoint} refuses connections: {source}")]
+    Refused {
+        /// Who.
+        endpoint: Endpoint,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// It cannot be connected to for another reason.
+    #[error("cannot connect to {endpoint}: {source}")]
+    Unreachable {
+        /// Who.
+        endpoint: Endpoint,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The connection ended before a response came. The request may have been carried out.
+    #[error("{endpoint} closed the connection before it answered: {}", root_cause(.source))]
+    Closed {
+        /// Who.
+        endpoint: Endpoint,
+        /// What hyper saw.
+        source: hyper::Error,
+    },
+    /// What came is not HTTP.
+    #[error("{endpoint} gave a malformed response: {}", root_cause(.source))]
+    Malformed {
+        /// Who.
+        endpoint: Endpoint,
+        /// What hyper saw.
+        source: hyper::Error,
+    },
+    /// The request's own body broke off, or the request cannot be written down.
+    #[error("the request could not be sent: {}", root_cause(.source))]
+    Request {
+        /// What hyper saw.
+        source: hyper::Error,
+    },
+}
+
+struct Pool {
+    endpoint: Endpoint,
+    options: ClientOptions,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Default)]
+struct Idle {
+    /// Least recently used first.
+    stack: Vec<(SendRequest<Body>, Instant)>,
+    /// A task closes those that are idle for too long.
+    swept: bool,
+}
+
+impl Client {
+    /// Connects when there is something to send.
+    pub fn new(endpoint: Endpoint, options: ClientOptions) -> Client {
+        Client { pool: Arc::new(Pool { endpoint, options, idle: Mutex::default() }) }
+    }
+
+    /// Where it sends to.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.pool.endpoint
+    }
+
+    /// How many connections are open and unused.
+    pub fn idle_connections(&self) -> usize {
+        self.pool.idle().stack.iter().filter(|(sender, _)| !sender.is_closed()).count()
+    }
+
+    /// Closes the connections that are not in use, such as when the endpoint is gone.
+    pub fn forget_idle(&self) {
+        self.pool.idle().stack.clear();
+    }
+
+    /// Sends a request and waits for the response's head; the body comes as it is read.
+    ///
+    /// The request's target is written as it is (`forward::origin_form` makes it right), and it must carry its `Host`. On a
+    /// connection that turns out to be closed, a request that was not sent goes over the next one; so does one that was sent
+    /// in vain if it has no body and a method that may be repeated.
+    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, ClientError> {
+        while let Some(mut sender) = self.pool.take() {
+            let again = repeatable(&request);
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.lease(response, sender)),
+                Err(mut failed) => match (failed.take_message(), again) {
+                    (Some(unsent), _) => request = unsent,
+                    (None, Some(again)) if failed.error().is_incomplete_message() => request = again,
+                    (None, _) => return Err(self.explain(failed.into_error())),
+                },
+            }
+        }
+        let mut sender = self.connect().await?;
+        match sender.send_request(request).await {
+            Ok(response) => Ok(self.lease(response, sender)),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Body>, ClientError> {
+        let endpoint = || self.pool.endpoint.clone();
+        let stream = self.pool.endpoint.connect().await.map_err(|source| match source.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                ClientError::Refused { endpoint: endpoint(), source }
+            }
+            _ => ClientError::Unreachable { endpoint: endpoint(), source },
+        })?;
+        let (sender, connection) = http1::Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|source| ClientError::Closed { endpoint: endpoint(), source })?;
+        // It ends with its sender, or when the peer closes; whoever waits for an answer is told by the sender.
+        tokio::spawn(async move { connection.with_upgrades().await.ok() });
+        Ok(sender)
+    }
+
+    fn lease(&self, response: Response<hyper::body::Incoming>, sender: SendRequest<Body>) -> Response<Body> {
+        let lease = Lease { pool: self.pool.clone(), sender };
+        response.map(|body| Body::leased(body, lease))
+    }
+
+    fn explain(&self, source: hyper::Error) -> ClientError {
+        let endpoint = self.pool.endpoint.clone();
+        if source.is_user() {
+            ClientError::Request { source }
+        } else if source.is_parse() {
+            ClientError::Malformed { endpoint, source }
+        } else {
+            ClientError::Closed { endpoint, source }
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Client").field(&self.pool.endpoint).finish()
+    }
+}
+
+/// A copy of a request that may be sent twice.
+fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !safe || !request.body().is_empty() {
+        return None;
+    }
+    let mut copy = Request::new(Body::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+impl Pool {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        // Nothing in a critical section can panic half-way.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection used last, of those that can take a request right now.
+    fn take(&self) -> Option<SendRequest<Body>> {
+        let mut idle = self.idle();
+        let mut at = idle.stack.len();
+        while at > 0 {
+            at -= 1;
+            let (sender, _) = &idle.stack[at];
+            if sender.is_closed() {
+                idle.stack.remove(at);
+            } else if sender.is_ready() {
+                return Some(idle.stack.remove(at).0);
+            }
+            // Else it still writes the last request's body, or its task has not come round: the next one.
+        }
+        None
+    }
+
+    fn put(self: &Arc<Pool>, sender: SendRequest<Body>) {
+        if sender.is_closed() {
+            return;
+        }
+        let mut idle = self.idle();
+        if idle.stack.len() >= self.options.idle_connections {
+            return;
+        }
+        idle.stack.push((sender, Instant::now()));
+        if !idle.swept {
+            idle.swept = true;
+            tokio::spawn(sweep(Arc::downgrade(self), self.options.idle_timeout));
+        }
+    }
+}
+
+/// Closes connections that are idle for too long, until there are none.
+async fn sweep(pool: Weak<Pool>, timeout: Duration) {
+    let mut next = Instant::now() + timeout;
+    loop {
+        tokio::time::sleep_until(next).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut idle = pool.idle();
+        let now = Instant::now();
+        let expired = idle.stack.iter().take_while(|(_, since)| *since + timeout <= now).count();
+        idle.stack.drain(..expired);
+        match idle.stack.first() {
+            Some((_, since)) => next = *since + timeout,
+            None => {
+                idle.swept = false;
+                return;
+            }
+        }
+    }
+}
+
+/// A connection in use. Dropped before the response was read to its end, the connection closes.
+pub(crate) struct Lease {
+    pool: Arc<Pool>,
+    sender: SendRequest<Body>,
+}
+
+impl Lease {
+    pub(crate) fn give_back(self) {
+        self.pool.put(self.sender);
+    }
+}
