@@ -2,6 +2,28 @@
 //!
 //! An invocation is on disk when [`Queue::push`] returns, and stays there until its function has answered and its
 //! callback was tried. Delivery is at least once, always under the same call id.
+//!
+//! [`EmbeddedQueue`] keeps invocations in a file of this machine; [`JetStreamQueue`] leaves them to a NATS server. What
+//! both share is here too: when an answer is tried again ([`RetryPolicy`]), and how it is posted back ([`Callbacks`]).
+
+mod callback;
+mod clock;
+mod deliver;
+mod embedded;
+mod metrics;
+mod retry;
+mod schedule;
+mod settings;
+mod store;
+mod stored;
+mod writer;
+
+pub use callback::CallbackOptions;
+pub use embedded::{DeadLetter, EmbeddedOptions, EmbeddedQueue, OpenError};
+pub use metrics::QueueMetrics;
+pub use retry::{Backoff, RetryPolicy, parse_duration};
+pub use settings::{DEFAULT_QUEUE, FunctionSettings, RunOptions, Settings};
+pub use stored::{DecodeError, decode, encode};
 
 use std::time::{Duration, SystemTime};
 
@@ -64,6 +86,26 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Invocations of a function (`name.namespace`) that wait for a first delivery or a retry.
     fn depth(&self, function: &str) -> u64;
+
+    /// What to show of the queue at present. A queue that measures nothing has nothing to show.
+    fn metrics(&self) -> QueueMetrics {
+        QueueMetrics::default()
+    }
+
+    /// The invocations that were given up, oldest first. A queue that keeps none has none.
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    /// Lets a dead invocation wait again, with all its attempts; whether there was one of this call id.
+    async fn requeue(&self, _call_id: &str) -> Result<bool, QueueError> {
+        Ok(false)
+    }
+
+    /// Forgets a dead invocation; whether there was one of this call id.
+    async fn purge(&self, _call_id: &str) -> Result<bool, QueueError> {
+        Ok(false)
+    }
 }
 
 /// Why an invocation could not be accepted.
@@ -72,6 +114,14 @@ pub enum QueueError {
     /// More wait than the queue holds.
     #[error("the queue is full: {0} invocations wait")]
     Full(u64),
+    /// It is larger than what the queue's server takes.
+    #[error("the invocation has {bytes} bytes, and the queue takes {bound} at most")]
+    TooLarge {
+        /// Its size, headers included.
+        bytes: u64,
+        /// The bound.
+        bound: u64,
+    },
     /// The store failed.
     #[error("the queue cannot write: {0}")]
     Store(String),
