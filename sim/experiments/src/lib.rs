@@ -1,8 +1,10 @@
-//! Many runs of one scenario: replications until they are enough, the end of the warm-up, and theory beside simulation.
+//! Many runs: replications until they are enough, the end of the warm-up, theory beside simulation, and the points of
+//! experiments that compare settings.
 //!
 //! Parallelism lives here and only here: across runs, never inside one. Results do not depend on the number of threads.
 
 mod check;
+pub mod grid;
 mod replicate;
 mod simulate;
 mod warmup;
