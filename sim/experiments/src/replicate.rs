@@ -209,7 +209,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Says which seed broke an invariant of the engine, so that the failure can be played again.
-struct NamedIfItFails(Seed);
+pub(crate) struct NamedIfItFails(pub(crate) Seed);
 
 impl Drop for NamedIfItFails {
     fn drop(&mut self) {

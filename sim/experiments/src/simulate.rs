@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
-use faas_lab_model::metrics::assemble;
 use faas_lab_model::metrics::result::{RunResult, Warning, Window};
+use faas_lab_model::metrics::{RunRecord, assemble};
 use faas_lab_model::scenario::{Scenario, WarmUp};
 use faas_lab_model::time::Span;
 
@@ -58,22 +58,33 @@ pub fn simulate(scenario: &Scenario, how: Simulation<'_>, requests: Option<Reque
         WarmUp::Auto => find_warm_up(scenario, Plan { progress: &quiet, ..plan(Span::ZERO) }),
     };
     let Replicated { records, ended } = replicate(scenario, plan(truncated.warm_up), requests);
-    let first = records.first()?;
+    let likeness = (how.check && !records.is_empty()).then(|| check(scenario, &records));
+    let mut result = result_of(scenario, how.command, records, truncated, ended)?;
+    result.checks = likeness.as_ref().map(|likeness| likeness.checks.clone()).unwrap_or_default();
+    result.warnings.extend(imprecise(ended, how.precision));
+    Some(Simulated { result, ended, likeness })
+}
 
-    let likeness = how.check.then(|| check(scenario, &records));
-    let checks = likeness.as_ref().map(|likeness| likeness.checks.clone()).unwrap_or_default();
+/// The result of replications that `ended` in one way or another; `None` without any.
+pub(crate) fn result_of(
+    scenario: &Scenario,
+    command: &str,
+    records: Vec<RunRecord>,
+    truncated: Truncated,
+    ended: Ended,
+) -> Option<RunResult> {
+    let first = records.first()?;
     let window = Window {
         warm_up_seconds: truncated.warm_up.as_secs_f64(),
         warm_up_rule: truncated.rule,
         duration_seconds: if first.partial { first.window.1.as_secs_f64() } else { scenario.duration.as_secs_f64() },
         drain_seconds: scenario.drain.as_secs_f64(),
     };
-    let mut result = assemble(scenario, how.command.to_owned(), records, window, checks);
+    let mut result = assemble(scenario, command.to_owned(), records, window, Vec::new());
     result.partial |= matches!(ended, Ended::Stopped | Ended::Overfull);
     result.warnings.extend((ended == Ended::Overfull).then(overfull));
     result.warnings.extend(truncated.warning);
-    result.warnings.extend(imprecise(ended, how.precision));
-    Some(Simulated { result, ended, likeness })
+    Some(result)
 }
 
 fn overfull() -> Warning {

@@ -106,8 +106,12 @@ pub fn student_t_factor(degrees_of_freedom: u32, confidence: f64) -> Option<f64>
         let third = z * (((3.0 * z2 + 19.0) * z2 + 17.0) * z2 - 15.0) / 384.0;
         return Some(z + (first + (second + third / v) / v) / v);
     }
-    // By bisection on the tail itself, which always ends; statrs' own inverse can run forever (seen at 4·10⁹ degrees).
-    let law = StudentsT::new(0.0, 1.0, v).ok()?;
+    student_t_quantile(v, tail)
+}
+
+/// By bisection on the tail itself, which always ends; statrs' own inverse can run forever (seen at 4·10⁹ degrees).
+fn student_t_quantile(degrees_of_freedom: f64, tail: f64) -> Option<f64> {
+    let law = StudentsT::new(0.0, 1.0, degrees_of_freedom).ok()?;
     let (mut low, mut high) = (0.0, 1.0);
     while law.sf(high) > tail && high < 1e300 {
         low = high;
@@ -118,6 +122,31 @@ pub fn student_t_factor(degrees_of_freedom: u32, confidence: f64) -> Option<f64>
         if law.sf(middle) > tail { low = middle } else { high = middle }
     }
     Some(high)
+}
+
+/// Probability that Student's T with this many degrees of freedom lies at least as far from zero as `t`.
+///
+/// `degrees_of_freedom` > 0 need not be whole, as in Welch's test. `None` where `t` is not a number.
+pub fn student_t_two_sided(t: f64, degrees_of_freedom: f64) -> Option<f64> {
+    if t.is_nan() || !(degrees_of_freedom > 0.0 && degrees_of_freedom.is_finite()) {
+        return None;
+    }
+    if t.is_infinite() {
+        return Some(0.0);
+    }
+    let law = StudentsT::new(0.0, 1.0, degrees_of_freedom).ok()?;
+    Some((2.0 * law.sf(t.abs())).min(1.0))
+}
+
+/// As [`student_t_factor`], for degrees of freedom that need not be whole.
+pub fn student_t_factor_at(degrees_of_freedom: f64, confidence: f64) -> Option<f64> {
+    if !(degrees_of_freedom > 0.0) || !(confidence > 0.0 && confidence < 1.0) {
+        return None;
+    }
+    if degrees_of_freedom > 1000.0 {
+        return student_t_factor(degrees_of_freedom.min(f64::from(u32::MAX)) as u32, confidence);
+    }
+    student_t_quantile(degrees_of_freedom, (1.0 - confidence) / 2.0)
 }
 
 /// A mean from one long run, cut into batches that are treated as independent.
@@ -297,6 +326,21 @@ mod tests {
             assert_eq!(student_t_factor(9, bad), None);
         }
         assert_eq!(student_t_factor(0, 0.95), None);
+    }
+
+    #[test]
+    fn tails_and_factors_are_inverse_for_any_degrees_of_freedom() {
+        for freedom in [0.7, 1.0, 3.4, 9.0, 250.5] {
+            for confidence in [0.5, 0.95, 0.999] {
+                let factor = student_t_factor_at(freedom, confidence).expect("valid arguments");
+                let tails = student_t_two_sided(-factor, freedom).expect("a number");
+                assert!((tails - (1.0 - confidence)).abs() < 1e-9, "{freedom}, {confidence}: {tails}");
+            }
+        }
+        assert_eq!(student_t_factor_at(9.0, 0.95), student_t_factor(9, 0.95));
+        assert_eq!(student_t_factor_at(1e9, 0.95), student_t_factor(1_000_000_000, 0.95));
+        assert_eq!((student_t_two_sided(f64::INFINITY, 3.0), student_t_two_sided(f64::NAN, 3.0)), (Some(0.0), None));
+        assert_eq!(student_t_two_sided(1.0, 0.0), None);
     }
 
     #[test]

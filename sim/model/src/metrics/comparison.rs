@@ -11,6 +11,8 @@ pub struct Comparison {
     pub name: String,
     /// The command that makes it again.
     pub command: String,
+    /// What was found, in one sentence.
+    pub answer: String,
     /// What was varied, in the order given; empty when results or named variants are compared.
     pub axes: Vec<Axis>,
     /// The results, in the order given. Never empty.

@@ -13,6 +13,17 @@ pub use crate::statistics::Estimate;
 /// Version of the schema of `result.json`; goes up when a reader would have to change.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Which way a metric gets better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// Less is better.
+    Lower,
+    /// More is better.
+    Higher,
+    /// Neither: it describes.
+    Neither,
+}
+
 /// A metric that each replication yields: its key in [`Replication::metrics`], unit and meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MetricInfo {
@@ -20,54 +31,61 @@ pub struct MetricInfo {
     pub key: &'static str,
     /// Unit: `s`, `1/s`, `share`, `replicas`, `count`, `J`, `cores`.
     pub unit: &'static str,
+    /// Which way it gets better.
+    pub better: Better,
     /// What it is.
     pub about: &'static str,
 }
 
 macro_rules! metrics {
-    ($($name:ident = $key:literal, $unit:literal, $about:literal;)*) => {
+    ($($name:ident = $key:literal, $unit:literal, $better:ident, $about:literal;)*) => {
         $(#[doc = $about] pub const $name: &str = $key;)*
         /// Every metric that a run can yield, in the order reports show them.
-        pub const METRICS: &[MetricInfo] = &[$(MetricInfo { key: $key, unit: $unit, about: $about }),*];
+        pub const METRICS: &[MetricInfo] = &[$(MetricInfo { key: $key, unit: $unit, better: Better::$better, about: $about }),*];
     };
 }
 
 metrics! {
-    OFFERED = "offered", "count", "Requests that arrived in the measured window.";
-    SUCCESS_SHARE = "success_share", "share", "Requests answered in full with a 2xx status, of those offered.";
-    ERROR_RATE = "error_rate", "share", "Requests that did not get a full 2xx answer, of those offered.";
-    GOODPUT = "goodput", "1/s", "Requests answered in full with a 2xx status, per second of the measured window.";
-    RESPONSE_MEAN = "response_mean", "s", "Mean response time of successful requests, retries included.";
-    RESPONSE_P50 = "response_p50", "s", "Median response time of successful requests.";
-    RESPONSE_P90 = "response_p90", "s", "90th percentile of the response time of successful requests.";
-    RESPONSE_P95 = "response_p95", "s", "95th percentile of the response time of successful requests.";
-    RESPONSE_P99 = "response_p99", "s", "99th percentile of the response time of successful requests.";
-    RESPONSE_P999 = "response_p999", "s", "99.9th percentile of the response time of successful requests.";
-    RESPONSE_MAX = "response_max", "s", "Longest response time of a successful request.";
-    WAITING_MEAN = "waiting_mean", "s", "Mean time from arrival at the platform to the start of service, of served requests.";
-    WAITED_SHARE = "waited_share", "share", "Requests whose service did not start at once, of those served.";
-    SERVICE_MEAN = "service_mean", "s", "Mean service time of served requests.";
-    REFUSED_SHARE = "refused_share", "share", "Requests refused at once (429), of those offered.";
-    TIMED_OUT_SHARE = "timed_out_share", "share", "Requests given up at a timeout of any hop, of those offered.";
-    TRUNCATED_SHARE = "truncated_share", "share", "Requests with a response cut short, of those offered.";
-    RETRIES_PER_REQUEST = "retries_per_request", "count", "Attempts beyond the first, per request offered.";
-    COLD_STARTS = "cold_starts", "count", "Requests that waited for a replica to start.";
-    COLD_SHARE = "cold_share", "share", "Requests that waited for a replica to start, of those served.";
-    REPLICA_STARTS = "replica_starts", "count", "Replicas that began to start.";
-    REPLICAS_MEAN = "replicas_mean", "replicas", "Time average of replicas in any state.";
-    REPLICAS_READY_MEAN = "replicas_ready_mean", "replicas", "Time average of ready replicas.";
-    REPLICAS_BUSY_MEAN = "replicas_busy_mean", "replicas", "Time average of replicas with at least one call.";
-    REPLICA_LIFESPAN_MEAN = "replica_lifespan_mean", "s", "Mean life of replicas that ended.";
-    IN_SYSTEM_MEAN = "in_system_mean", "count", "Time average of requests in flight.";
-    QUEUE_MEAN = "queue_mean", "count", "Time average of requests in waiting rooms.";
-    WASTED_CPU_SHARE = "wasted_cpu_share", "share", "CPU time of calls whose client never got a full answer from them, of all CPU time.";
-    CPU_UTILIZATION = "cpu_utilization", "share", "Busy share of the nodes' cores.";
-    ENERGY = "energy", "J", "Energy of all nodes in the measured window.";
-    COST = "cost", "currency", "Cost of the measured window.";
-    COST_PER_MILLION = "cost_per_million", "currency", "Cost per million successful requests.";
-    QUEUE_DELAY_MEAN = "queue_delay_mean", "s", "Mean time from 202 to the end of an asynchronous invocation.";
-    DUPLICATES = "duplicates", "count", "Asynchronous invocations delivered again while an earlier delivery still ran.";
-    DEAD_LETTERS = "dead_letters", "count", "Asynchronous invocations given up after their last attempt.";
+    OFFERED = "offered", "count", Neither, "Requests that arrived in the measured window.";
+    SUCCESS_SHARE = "success_share", "share", Higher, "Requests answered in full with a 2xx status, of those offered.";
+    ERROR_RATE = "error_rate", "share", Lower, "Requests that did not get a full 2xx answer, of those offered.";
+    GOODPUT = "goodput", "1/s", Higher, "Requests answered in full with a 2xx status, per second of the measured window.";
+    RESPONSE_MEAN = "response_mean", "s", Lower, "Mean response time of successful requests, retries included.";
+    RESPONSE_P50 = "response_p50", "s", Lower, "Median response time of successful requests.";
+    RESPONSE_P90 = "response_p90", "s", Lower, "90th percentile of the response time of successful requests.";
+    RESPONSE_P95 = "response_p95", "s", Lower, "95th percentile of the response time of successful requests.";
+    RESPONSE_P99 = "response_p99", "s", Lower, "99th percentile of the response time of successful requests.";
+    RESPONSE_P999 = "response_p999", "s", Lower, "99.9th percentile of the response time of successful requests.";
+    RESPONSE_MAX = "response_max", "s", Lower, "Longest response time of a successful request.";
+    WAITING_MEAN = "waiting_mean", "s", Lower, "Mean time from arrival at the platform to the start of service, of served requests.";
+    WAITED_SHARE = "waited_share", "share", Lower, "Requests whose service did not start at once, of those served.";
+    SERVICE_MEAN = "service_mean", "s", Lower, "Mean service time of served requests.";
+    REFUSED_SHARE = "refused_share", "share", Lower, "Requests refused at once (429), of those offered.";
+    TIMED_OUT_SHARE = "timed_out_share", "share", Lower, "Requests given up at a timeout of any hop, of those offered.";
+    TRUNCATED_SHARE = "truncated_share", "share", Lower, "Requests with a response cut short, of those offered.";
+    RETRIES_PER_REQUEST = "retries_per_request", "count", Lower, "Attempts beyond the first, per request offered.";
+    COLD_STARTS = "cold_starts", "count", Lower, "Requests that waited for a replica to start.";
+    COLD_SHARE = "cold_share", "share", Lower, "Requests that waited for a replica to start, of those served.";
+    REPLICA_STARTS = "replica_starts", "count", Neither, "Replicas that began to start.";
+    REPLICAS_MEAN = "replicas_mean", "replicas", Lower, "Time average of replicas in any state.";
+    REPLICAS_READY_MEAN = "replicas_ready_mean", "replicas", Neither, "Time average of ready replicas.";
+    REPLICAS_BUSY_MEAN = "replicas_busy_mean", "replicas", Neither, "Time average of replicas with at least one call.";
+    REPLICA_LIFESPAN_MEAN = "replica_lifespan_mean", "s", Neither, "Mean life of replicas that ended.";
+    IN_SYSTEM_MEAN = "in_system_mean", "count", Lower, "Time average of requests in flight.";
+    QUEUE_MEAN = "queue_mean", "count", Lower, "Time average of requests in waiting rooms.";
+    WASTED_CPU_SHARE = "wasted_cpu_share", "share", Lower, "CPU time of calls whose client never got a full answer from them, of all CPU time.";
+    CPU_UTILIZATION = "cpu_utilization", "share", Neither, "Busy share of the nodes' cores.";
+    ENERGY = "energy", "J", Lower, "Energy of all nodes in the measured window.";
+    COST = "cost", "currency", Lower, "Cost of the measured window.";
+    COST_PER_MILLION = "cost_per_million", "currency", Lower, "Cost per million successful requests.";
+    QUEUE_DELAY_MEAN = "queue_delay_mean", "s", Lower, "Mean time from 202 to the end of an asynchronous invocation.";
+    DUPLICATES = "duplicates", "count", Lower, "Asynchronous invocations delivered again while an earlier delivery still ran.";
+    DEAD_LETTERS = "dead_letters", "count", Lower, "Asynchronous invocations given up after their last attempt.";
+}
+
+/// What is known of the metric `key`.
+pub fn metric(key: &str) -> Option<&'static MetricInfo> {
+    METRICS.iter().find(|metric| metric.key == key)
 }
 
 /// The result of a run.
