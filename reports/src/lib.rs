@@ -5,6 +5,7 @@ mod charts;
 pub mod csv;
 pub mod format;
 pub mod html;
+mod page;
 mod responses;
 #[doc(hidden)]
 pub mod sample;
