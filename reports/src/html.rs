@@ -11,7 +11,7 @@ use crate::charts::{self, Ink};
 use crate::format;
 use crate::page::{self, Head, chart};
 use crate::responses::Responses;
-use crate::words::{self, Verdict};
+use crate::words;
 
 /// Functions that get a colour of their own where all are compared.
 const COMPARED: usize = Ink::SERIES.len();
@@ -84,14 +84,8 @@ fn opening(result: &RunResult) -> Markup {
 
 fn answer(result: &RunResult) -> Markup {
     let (verdict, text) = words::answer(result);
-    let class = match verdict {
-        Verdict::Met => "answer met",
-        Verdict::Missed => "answer missed",
-        Verdict::Unsure => "answer unsure",
-        Verdict::Open => "answer",
-    };
     html! {
-        p class=(class) { (words::tied(&text)) }
+        p class=(verdict.class()) { (words::tied(&text)) }
         (key_figures(result))
         @if result.objectives.len() > 1 { (objectives(result)) }
     }

@@ -2,6 +2,7 @@
 //! terminal. They read nothing but a [`RunResult`](faas_lab_model::metrics::result::RunResult).
 
 mod charts;
+mod compare;
 pub mod csv;
 pub mod format;
 pub mod html;
@@ -11,6 +12,8 @@ mod responses;
 pub mod sample;
 pub mod text;
 mod words;
+
+pub use compare::compare;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

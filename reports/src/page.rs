@@ -76,6 +76,11 @@ pub(crate) fn chart(chart: &Chart) -> Markup {
 }
 
 pub(crate) fn svg(drawing: &Drawing, class: &str, label: &str) -> Markup {
+    svg_of(drawing, class, label, None)
+}
+
+/// A drawing that may belong to an entry of a comparison.
+pub(crate) fn svg_of(drawing: &Drawing, class: &str, label: &str, entry: Option<usize>) -> Markup {
     let view = format!("0 0 {} {}", drawing.width, drawing.height);
     let (axis, from, to) = match drawing.hover {
         Hover::Shapes => (None, 0.0, 0.0),
@@ -84,7 +89,7 @@ pub(crate) fn svg(drawing: &Drawing, class: &str, label: &str) -> Markup {
     };
     let share = |value: f64| axis.map(|_| format!("{value:.4}"));
     html! {
-        svg class=(class) viewBox=(view) role="img" aria-label=(label) data-axis=[axis] data-from=[share(from)] data-to=[share(to)] {
+        svg class=(class) viewBox=(view) role="img" aria-label=(label) data-e=[entry] data-axis=[axis] data-from=[share(from)] data-to=[share(to)] {
             (PreEscaped(&drawing.body))
         }
     }
@@ -98,7 +103,7 @@ pub(crate) fn table(table: &Table) -> Markup {
         div .scroll tabindex="0" role="region" aria-label=(table.caption) {
             table {
                 caption { (table.caption) }
-                thead { tr { @for (head, number) in table.head.iter().zip(&numbers) { th .n[*number] scope="col" { (head) } } } }
+                thead { tr { @for (index, (head, number)) in table.head.iter().zip(&numbers).enumerate() { th .n[*number] scope="col" data-e=[table.entries.get(index).copied().flatten()] { (head) } } } }
                 tbody {
                     @for row in &table.rows {
                         tr data-at=[row.at.map(|at| format!("{at:.4}"))] {
