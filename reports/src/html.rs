@@ -3,17 +3,15 @@
 mod evidence;
 
 use faas_lab_model::metrics::result::{self, FunctionResult, RunResult};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use crate::ReportError;
 use crate::charts::percentiles::Curve;
-use crate::charts::{self, Chart, Drawing, Hover, Ink, Table};
+use crate::charts::{self, Ink};
 use crate::format;
+use crate::page::{self, Head, chart};
 use crate::responses::Responses;
-use crate::words::{self, Verdict};
-
-const STYLE: &str = include_str!("../templates/report.css");
-const SCRIPT: &str = include_str!("../templates/report.js");
+use crate::words;
 
 /// Functions that get a colour of their own where all are compared.
 const COMPARED: usize = Ink::SERIES.len();
@@ -24,48 +22,34 @@ const COMPARED: usize = Ink::SERIES.len();
 pub fn render(result: &RunResult) -> Result<String, ReportError> {
     let responses = result.functions.iter().map(Responses::of).collect::<Result<Vec<_>, _>>()?;
     let functions: Vec<(&FunctionResult, &Responses)> = result.functions.iter().zip(&responses).collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="generator" content={ (result.tool.name) " " (result.tool.version) };
-                // An empty icon, so that no browser asks for one.
-                link rel="icon" href="data:,";
-                title { (result.name) " · " (words::source_words(result.source)) " · faas-lab" }
-                style { (PreEscaped(STYLE)) }
+    let body = html! {
+        (opening(result))
+        main {
+            section #answer aria-label="Answer" { (answer(result)) (page::warnings(&result.warnings)) }
+            section #time aria-labelledby="time-head" { (over_time(result)) }
+            @if functions.len() > 1 {
+                section #compared aria-labelledby="compared-head" { (compared(result, &functions)) }
             }
-            body {
-                (opening(result))
-                main {
-                    section #answer aria-label="Answer" { (answer(result)) (warnings(result)) }
-                    section #time aria-labelledby="time-head" { (over_time(result)) }
-                    @if functions.len() > 1 {
-                        section #compared aria-labelledby="compared-head" { (compared(result, &functions)) }
-                    }
-                    @for (index, (function, responses)) in functions.iter().enumerate() {
-                        section id={ "function-" (index) } aria-labelledby={ "function-" (index) "-head" } {
-                            (of_function(result, index, function, responses))
-                        }
-                    }
-                    section #cost aria-labelledby="cost-head" { (evidence::cost_and_energy(result)) }
-                    @if !result.checks.is_empty() {
-                        section #theory aria-labelledby="theory-head" { (evidence::theory(result)) }
-                    }
-                    section #figures aria-labelledby="figures-head" { (evidence::all_figures(result)) }
-                    section #provenance aria-labelledby="provenance-head" { (evidence::provenance(result)) }
-                    section #again aria-labelledby="again-head" { (evidence::again(result)) }
+            @for (index, (function, responses)) in functions.iter().enumerate() {
+                section id={ "function-" (index) } aria-labelledby={ "function-" (index) "-head" } {
+                    (of_function(result, index, function, responses))
                 }
-                footer {
-                    "Written by " (result.tool.name) " " (result.tool.version) ", schema " (result.schema_version)
-                    ". All figures come from the run's result.json."
-                }
-                script { (PreEscaped(SCRIPT)) }
             }
+            section #cost aria-labelledby="cost-head" { (evidence::cost_and_energy(result)) }
+            @if !result.checks.is_empty() {
+                section #theory aria-labelledby="theory-head" { (evidence::theory(result)) }
+            }
+            section #figures aria-labelledby="figures-head" { (evidence::all_figures(result)) }
+            section #provenance aria-labelledby="provenance-head" { (evidence::provenance(result)) }
+            section #again aria-labelledby="again-head" { (evidence::again(result)) }
+        }
+        footer {
+            "Written by " (result.tool.name) " " (result.tool.version) ", schema " (result.schema_version)
+            ". All figures come from the run's result.json."
         }
     };
-    Ok(page.into_string())
+    let title = format!("{} · {} · faas-lab", result.name, words::source_words(result.source));
+    Ok(page::page(&Head { title: &title, tool: &result.tool, styles: &[], scripts: &[] }, &body))
 }
 
 fn opening(result: &RunResult) -> Markup {
@@ -100,14 +84,8 @@ fn opening(result: &RunResult) -> Markup {
 
 fn answer(result: &RunResult) -> Markup {
     let (verdict, text) = words::answer(result);
-    let class = match verdict {
-        Verdict::Met => "answer met",
-        Verdict::Missed => "answer missed",
-        Verdict::Unsure => "answer unsure",
-        Verdict::Open => "answer",
-    };
     html! {
-        p class=(class) { (words::tied(&text)) }
+        p class=(verdict.class()) { (words::tied(&text)) }
         (key_figures(result))
         @if result.objectives.len() > 1 { (objectives(result)) }
     }
@@ -208,19 +186,6 @@ fn objectives(result: &RunResult) -> Markup {
     }
 }
 
-fn warnings(result: &RunResult) -> Markup {
-    html! {
-        @if !result.warnings.is_empty() {
-            aside .warnings aria-label="Warnings" {
-                h2 { (words::capitalized(&words::plural(result.warnings.len() as u64, "warning"))) }
-                ul {
-                    @for warning in &result.warnings { li { (warning.text) " " code { (warning.code) } } }
-                }
-            }
-        }
-    }
-}
-
 fn over_time(result: &RunResult) -> Markup {
     html! {
         h2 #time-head { "Over time" }
@@ -282,64 +247,6 @@ fn of_function(result: &RunResult, index: usize, function: &FunctionResult, resp
         }
         @if result.functions.len() > 1 {
             @if let Some(found) = charts::timeline::of(result, Some(&function.name)) { (chart(&found)) }
-        }
-    }
-}
-
-/// A chart with what it says and the numbers behind it.
-fn chart(chart: &Chart) -> Markup {
-    let open = chart.table.head.iter().any(|head| head == "hop");
-    html! {
-        figure {
-            figcaption {
-                h3 { (chart.title) }
-                p { (words::tied(&chart.caption)) }
-            }
-            (svg(&chart.wide, "wide", &chart.label))
-            (svg(&chart.narrow, "narrow", &chart.label))
-            @if open {
-                (table(&chart.table))
-            } @else {
-                details { summary { "The numbers" } (table(&chart.table)) }
-            }
-        }
-    }
-}
-
-fn svg(drawing: &Drawing, class: &str, label: &str) -> Markup {
-    let view = format!("0 0 {} {}", drawing.width, drawing.height);
-    let (axis, from, to) = match drawing.hover {
-        Hover::Shapes => (None, 0.0, 0.0),
-        Hover::Across(from, to) => (Some("across"), from, to),
-        Hover::Up(from, to) => (Some("up"), from, to),
-    };
-    let share = |value: f64| axis.map(|_| format!("{value:.4}"));
-    html! {
-        svg class=(class) viewBox=(view) role="img" aria-label=(label) data-axis=[axis] data-from=[share(from)] data-to=[share(to)] {
-            (PreEscaped(&drawing.body))
-        }
-    }
-}
-
-fn table(table: &Table) -> Markup {
-    let is_number = |cell: &str| cell.starts_with(|first: char| first.is_ascii_digit() || "−–<".contains(first));
-    let numbers: Vec<bool> =
-        (0..table.head.len()).map(|column| table.rows.iter().all(|row| is_number(&row.cells[column]))).collect();
-    html! {
-        div .scroll tabindex="0" role="region" aria-label=(table.caption) {
-            table {
-                caption { (table.caption) }
-                thead { tr { @for (head, number) in table.head.iter().zip(&numbers) { th .n[*number] scope="col" { (head) } } } }
-                tbody {
-                    @for row in &table.rows {
-                        tr data-at=[row.at.map(|at| format!("{at:.4}"))] {
-                            @for (index, (cell, number)) in row.cells.iter().zip(&numbers).enumerate() {
-                                @if index == 0 { th .n[*number] scope="row" { (cell) } } @else { td .n[*number] { (cell) } }
-                            }
-                        }
-                    }
-                }
-            }
         }
     }
 }

@@ -2,14 +2,18 @@
 //! terminal. They read nothing but a [`RunResult`](faas_lab_model::metrics::result::RunResult).
 
 mod charts;
+mod compare;
 pub mod csv;
 pub mod format;
 pub mod html;
+mod page;
 mod responses;
 #[doc(hidden)]
 pub mod sample;
 pub mod text;
 mod words;
+
+pub use compare::compare;
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    fn none() -> Times {
+    pub(crate) fn none() -> Times {
         Times { micros: Histogram::new(3).expect("three digits are allowed") }
     }
 
@@ -27,7 +27,7 @@ impl Times {
         self.micros.add(&histogram).map_err(|error| unreadable(error.to_string()))
     }
 
-    fn and(mut self, other: &Times) -> Times {
+    pub(crate) fn and(mut self, other: &Times) -> Times {
         self.micros.add(&other.micros).expect("an auto-resizing histogram takes every value");
         self
     }

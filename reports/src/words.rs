@@ -101,6 +101,18 @@ pub(crate) enum Verdict {
     Open,
 }
 
+impl Verdict {
+    /// Classes of the answer in a page.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Verdict::Met => "answer met",
+            Verdict::Missed => "answer missed",
+            Verdict::Unsure => "answer unsure",
+            Verdict::Open => "answer",
+        }
+    }
+}
+
 /// The answer that a report opens with.
 pub(crate) fn answer(result: &RunResult) -> (Verdict, String) {
     let requests = requests(result);
@@ -221,6 +233,18 @@ pub(crate) fn tied(text: &str) -> String {
         out.push(if tie { '\u{a0}' } else { ' ' });
     }
     out
+}
+
+/// A value as written in a scenario, as people would write it: `10s` is 10 s, `"hpa"` is hpa.
+pub(crate) fn value_words(value: &str) -> String {
+    let plain = value.trim().trim_matches('"');
+    let digits = plain.len() - plain.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let (number, unit) = plain.split_at(digits);
+    match unit {
+        "ns" | "us" | "µs" | "ms" | "s" | "h" | "d" | "%" if digits > 0 => format!("{number} {unit}"),
+        "m" | "min" if digits > 0 => format!("{number} min"),
+        _ => plain.to_owned(),
+    }
 }
 
 /// The window that statistics cover, in words.

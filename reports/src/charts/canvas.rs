@@ -236,6 +236,24 @@ impl Drawable<Canvas<'_>> for Bar {
     }
 }
 
+/// Markup between other elements: the start or the end of a group, a shape with its own words.
+pub(crate) struct Markup(pub String);
+
+impl PointCollection<'_, BackendCoord> for &Markup {
+    type Point = BackendCoord;
+    type IntoIter = std::iter::Empty<BackendCoord>;
+    fn point_iter(self) -> Self::IntoIter {
+        std::iter::empty()
+    }
+}
+
+impl Drawable<Canvas<'_>> for Markup {
+    fn draw<I: Iterator<Item = BackendCoord>>(&self, _: I, canvas: &mut Canvas<'_>, _: (u32, u32)) -> Drawn {
+        canvas.out.push_str(&self.0);
+        Ok(())
+    }
+}
+
 /// Short strokes side by side, one for each event; those on the same pixel are one.
 pub(crate) struct Rug {
     /// Upper ends in backend units.
@@ -327,7 +345,7 @@ fn distance(point: BackendCoord, from: BackendCoord, to: BackendCoord) -> f64 {
     (px - along * dx).hypot(py - along * dy)
 }
 
-fn escape(out: &mut String, text: &str) {
+pub(crate) fn escape(out: &mut String, text: &str) {
     for letter in text.chars() {
         match letter {
             '&' => out.push_str("&amp;"),

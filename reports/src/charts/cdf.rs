@@ -53,6 +53,7 @@ pub(crate) fn of_function(responses: &Responses) -> Option<Chart> {
         narrow,
         table: Table {
             caption: "Time within which a share of requests was answered".to_owned(),
+            entries: Vec::new(),
             head,
             rows: LISTED.iter().map(row).collect(),
         },

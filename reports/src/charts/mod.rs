@@ -4,17 +4,22 @@ mod bars;
 mod canvas;
 pub(crate) mod cdf;
 pub(crate) mod cold_phases;
+pub(crate) mod forest;
 pub(crate) mod nodes;
 pub(crate) mod outcomes;
 mod over_time;
+pub(crate) mod overlay;
+pub(crate) mod panels;
 pub(crate) mod parts;
 pub(crate) mod percentiles;
 mod plot;
 mod scale;
+pub(crate) mod scatter;
 pub(crate) mod timeline;
 
 pub(crate) use canvas::Ink;
-pub(crate) use plot::{Drawing, Hover};
+pub(crate) use over_time::peak_of;
+pub(crate) use plot::{Drawing, Hover, draw_sized};
 
 use plot::{Layout, width_of};
 
@@ -36,6 +41,8 @@ pub(crate) struct Table {
     pub caption: String,
     /// Column heads; the first column names the rows.
     pub head: Vec<String>,
+    /// The entry of a comparison that each column is about; empty where there are none.
+    pub entries: Vec<Option<usize>>,
     pub rows: Vec<Row>,
 }
 
@@ -46,8 +53,26 @@ pub(crate) struct Row {
     pub cells: Vec<String>,
 }
 
+/// A colour and a dash pattern: the same for an entry of a comparison on the whole page, the colour the same for a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub ink: Ink,
+    /// Which of the [`DASHES`] patterns of the style sheet; 0 is a whole line.
+    pub dash: usize,
+}
+
+/// Dash patterns of the style sheet.
+pub(crate) const DASHES: usize = 6;
+
+impl Look {
+    /// Classes of a group in which lines look like this; those `off` wait to be chosen.
+    pub(crate) fn classes(self, off: bool) -> String {
+        format!("e d{}{}", self.dash, if off { " off" } else { "" })
+    }
+}
+
 /// Draws both layouts.
-fn both(paint: impl Fn(Layout) -> Drawing) -> (Drawing, Drawing) {
+pub(crate) fn both(paint: impl Fn(Layout) -> Drawing) -> (Drawing, Drawing) {
     (paint(Layout::Wide), paint(Layout::Narrow))
 }
 

@@ -152,7 +152,7 @@ pub(crate) fn table(panels: &[PanelOf<'_>], frame: &Frame<'_>) -> Table {
         Row { at: Some((index * chunk) as f64 / steps as f64 + 0.5 * chunk as f64 / steps as f64), cells }
     });
     let caption = format!("Averages over steps of {}", format::time(frame.step_seconds * chunk as f64));
-    Table { caption, head, rows: rows.collect() }
+    Table { caption, head, entries: Vec::new(), rows: rows.collect() }
 }
 
 /// The moment of the largest mean and that mean.
@@ -162,6 +162,11 @@ pub(crate) fn peak(series: &Series, step_seconds: f64) -> Option<(f64, f64)> {
         a.1.total_cmp(b.1).then(b.0.cmp(&a.0))
     })?;
     (*value > 0.0).then_some((index as f64 * step_seconds, *value))
+}
+
+/// When a series of the whole run is at its highest, and how high.
+pub(crate) fn peak_of(result: &RunResult, name: &str) -> Option<(f64, f64)> {
+    peak(series(result, name, None)?, result.timeline.step_seconds)
 }
 
 fn longest(panels: &[PanelOf<'_>]) -> usize {

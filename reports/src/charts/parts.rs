@@ -33,6 +33,7 @@ pub(crate) fn of_function(parts: &[PartResult]) -> Option<Chart> {
         narrow,
         table: Table {
             caption: "Mean time of answered requests by part".to_owned(),
+            entries: Vec::new(),
             head: ["part", "mean", "share"].map(str::to_owned).to_vec(),
             rows: parts.iter().map(row).collect(),
         },

@@ -7,7 +7,7 @@ use crate::format;
 use crate::responses::{Responses, Times};
 
 /// Shares that the table lists, as far as the data support them.
-const LISTED: [f64; 10] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999];
+pub(super) const LISTED: [f64; 10] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999, 0.99999];
 
 /// One line of the chart.
 pub(crate) struct Curve<'a> {
@@ -109,10 +109,22 @@ fn chart(caption: String, curves: &[Curve<'_>], limits: &[Limit]) -> Chart {
         narrow,
         table: Table {
             caption: "Response time by percentile".to_owned(),
+            entries: Vec::new(),
             head,
             rows: LISTED.iter().filter(|share| **share <= most + 1e-12).map(row).collect(),
         },
     }
+}
+
+/// The curve of a distribution as shares and times, evenly over the nines that the data support.
+pub(super) fn points(times: &Times, steps: u32) -> Vec<(f64, f64)> {
+    let (from, to) = (0.01, times.supported());
+    let nines = |share: f64| -(1.0 - share).log10();
+    (0..=steps)
+        .map(|step| nines(from) + (nines(to) - nines(from)) * f64::from(step) / f64::from(steps))
+        .map(|nines| 1.0 - 10f64.powf(-nines))
+        .map(|share| (share, times.quantile(share)))
+        .collect()
 }
 
 fn paint(layout: Layout, across: Scale, curves: &[Curve<'_>], limits: &[Limit]) -> super::Drawing {
@@ -145,14 +157,8 @@ fn paint(layout: Layout, across: Scale, curves: &[Curve<'_>], limits: &[Limit]) 
         panel.limits(&shown.iter().map(|limit| (limit.seconds, limit.name.as_str())).collect::<Vec<_>>());
         let mut labels = Vec::new();
         for curve in curves {
-            let (from, to) = (0.01, curve.times.supported());
-            let steps = 160;
-            let nines = |share: f64| -(1.0 - share).log10();
-            let points: Vec<(f64, f64)> = (0..=steps)
-                .map(|step| nines(from) + (nines(to) - nines(from)) * f64::from(step) / f64::from(steps))
-                .map(|nines| 1.0 - 10f64.powf(-nines))
-                .map(|share| (share, curve.times.quantile(share)))
-                .collect();
+            let to = curve.times.supported();
+            let points = points(curve.times, 160);
             let end = points.last().map_or(1.0, |(_, seconds)| *seconds);
             labels.push(EndLabel {
                 text: fit(&curve.name, right_margin - 10.0),

@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontDesc, FontFamily, FontStyle, TextStyle};
 use plotters_backend::BackendCoord;
 
-use super::canvas::{Bar, Canvas, Ink, Rug, UNIT, text_width};
+use super::canvas::{Bar, Canvas, Ink, Markup, Rug, UNIT, escape, text_width};
 use super::scale::Scale;
 
 /// Size of letters in pixels, as in the style sheet.
@@ -78,7 +78,12 @@ pub(crate) struct Sheet<'a> {
 
 /// Draws on a new sheet.
 pub(crate) fn draw(layout: Layout, height: f64, paint: impl FnOnce(&Sheet<'_>) -> Hover) -> Drawing {
-    let (width, mut body) = (layout.width(), String::new());
+    draw_sized(layout.width(), height, paint)
+}
+
+/// Draws on a new sheet of any width.
+pub(crate) fn draw_sized(width: f64, height: f64, paint: impl FnOnce(&Sheet<'_>) -> Hover) -> Drawing {
+    let mut body = String::new();
     let hover = paint(&Sheet { root: Canvas::new(&mut body, width as i32, height as i32).into_drawing_area() });
     Drawing { width, height, body, hover }
 }
@@ -124,6 +129,23 @@ impl<'a> Sheet<'a> {
     pub(crate) fn bar(&self, area: Area, ink: Ink, title: String) {
         let corners = [units((area.left, area.top)), units((area.right, area.bottom))];
         self.put(&Bar { corners, ink, title });
+    }
+
+    /// What `paint` draws, as a group with these classes, that belongs to an entry of a comparison.
+    pub(crate) fn group(&self, classes: &str, entry: Option<usize>, paint: impl FnOnce()) {
+        let entry = entry.map_or(String::new(), |entry| format!(" data-e=\"{entry}\""));
+        self.put(&Markup(format!("<g class=\"{classes}\"{entry}>")));
+        paint();
+        self.put(&Markup("</g>".to_owned()));
+    }
+
+    /// A round mark with its own words on hover.
+    pub(crate) fn mark(&self, (x, y): (f64, f64), radius: f64, classes: &str, title: &str) {
+        let mut words = String::new();
+        escape(&mut words, title);
+        self.put(&Markup(format!(
+            "<circle class=\"{classes}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"><title>{words}</title></circle>"
+        )));
     }
 
     /// A straight line.
@@ -280,7 +302,7 @@ impl<'a> Panel<'_, 'a> {
 }
 
 /// Moves sorted heights apart until each has a line of its own, none below `lowest` if there is room.
-fn spread(wanted: &[f64], lowest: f64) -> Vec<f64> {
+pub(crate) fn spread(wanted: &[f64], lowest: f64) -> Vec<f64> {
     let mut heights: Vec<f64> = wanted.to_vec();
     for index in 1..heights.len() {
         heights[index] = heights[index].max(heights[index - 1] + LINE);

@@ -36,6 +36,36 @@ impl Scale {
         (Scale::Linear(0.0, (most / step - 1e-9).ceil() * step), step)
     }
 
+    /// A linear axis around all of `values`, from zero where that wastes less than half of it, with its ticks' distance.
+    pub(crate) fn around(values: impl IntoIterator<Item = f64>, ticks: usize) -> (Scale, f64) {
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for value in values.into_iter().filter(|value| value.is_finite()) {
+            (low, high) = (low.min(value), high.max(value));
+        }
+        if low > high || (low >= 0.0 && low <= 0.5 * high) {
+            return Scale::from_zero(high, ticks);
+        }
+        let room = if high > low { (high - low) * 0.08 } else { high.abs().max(1e-9) * 0.1 };
+        let step = round_step((high - low + 2.0 * room) / ticks as f64);
+        (Scale::Linear(((low - room) / step).floor() * step, ((high + room) / step).ceil() * step), step)
+    }
+
+    /// A linear axis with zero in its middle that holds values up to `most` on either side.
+    pub(crate) fn around_zero(most: f64) -> (Scale, f64) {
+        let most = if most.is_finite() && most > 0.0 { most * 1.05 } else { 1.0 };
+        let step = round_down(most);
+        (Scale::Linear(-most, most), step)
+    }
+
+    /// Ticks of a linear axis at multiples of `step`.
+    pub(crate) fn linear_ticks(self, step: f64, words: impl Fn(f64) -> String) -> Vec<(f64, String)> {
+        let Scale::Linear(low, high) = self else { return Vec::new() };
+        let first = (low / step - 1e-9).ceil();
+        let last = (high / step + 1e-9).floor();
+        let count = (last - first).clamp(0.0, 50.0) as usize;
+        (0..=count).map(|index| (first + index as f64) * step).map(|at| (at, words(at))).collect()
+    }
+
     /// A logarithmic axis that holds all of `values`, ends included, from a 1, 2 or 5 to another.
     pub(crate) fn log_around(values: impl IntoIterator<Item = f64>) -> Scale {
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);

@@ -1,0 +1,258 @@
+//! A comparison as the page shows it: who stands where, in which colour and dash, and what can be read off each result.
+
+use std::collections::BTreeMap;
+
+use faas_lab_model::metrics::comparison::{Comparison, Difference, Entry};
+use faas_lab_model::metrics::result::{self, Estimate, OutcomeKind, RunResult, Source};
+
+use crate::ReportError;
+use crate::charts::{DASHES, Ink, Look};
+use crate::format;
+use crate::responses::{Responses, Times};
+use crate::words;
+
+/// Entries whose curves are in the page; a reader can choose among these.
+pub(super) const MOST_DRAWN: usize = 36;
+
+/// Entries that panels show until a reader chooses others.
+pub(super) const MOST_PANELS: usize = 12;
+
+/// Entries that share one chart until a reader chooses others.
+pub(super) const MOST_LINES: usize = 6;
+
+/// One result with what the page needs of it.
+pub(super) struct Seen<'c> {
+    /// Its index in the comparison.
+    pub index: usize,
+    pub entry: &'c Entry,
+    pub look: Look,
+    /// Response times of requests answered in full, over all functions and replications.
+    pub answered: Times,
+    /// Requests over all functions and replications.
+    pub requests: u64,
+}
+
+/// The comparison with its entries in the order of their rank.
+pub(super) struct View<'c> {
+    pub comparison: &'c Comparison,
+    /// Best first; every entry once, whatever the ranking says.
+    pub ranked: Vec<Seen<'c>>,
+    /// The index of the baseline, an entry that exists.
+    pub baseline: usize,
+    /// Number of colours that were given to policies; zero if colours mean nothing but the entry.
+    pub policies: bool,
+}
+
+impl<'c> View<'c> {
+    pub(super) fn new(comparison: &'c Comparison) -> Result<View<'c>, ReportError> {
+        let looks = looks(comparison);
+        let mut order: Vec<usize> = Vec::new();
+        for index in comparison.ranking.iter().copied().chain(0..comparison.entries.len()) {
+            if index < comparison.entries.len() && !order.contains(&index) {
+                order.push(index);
+            }
+        }
+        let see = |index: usize| {
+            let entry = &comparison.entries[index];
+            let mut answered = Times::none();
+            for function in &entry.result.functions {
+                answered = answered.and(&Responses::of(function)?.answered);
+            }
+            Ok(Seen { index, entry, look: looks[index], answered, requests: words::requests(&entry.result) })
+        };
+        let ranked = order.into_iter().map(see).collect::<Result<Vec<_>, ReportError>>()?;
+        let baseline = comparison.baseline.min(comparison.entries.len().saturating_sub(1));
+        Ok(View { comparison, ranked, baseline, policies: policy_names(comparison).is_some() })
+    }
+
+    pub(super) fn baseline(&self) -> &Seen<'c> {
+        self.ranked.iter().find(|seen| seen.index == self.baseline).expect("every entry has a rank")
+    }
+
+    /// Entries whose curves are in the page: the best, and the baseline.
+    pub(super) fn drawn(&self) -> impl Iterator<Item = &Seen<'c>> {
+        let baseline = self.baseline;
+        self.ranked.iter().enumerate().filter(move |(rank, seen)| *rank < MOST_DRAWN || seen.index == baseline).map(|(_, seen)| seen)
+    }
+
+    /// The first `most` by rank, one of which is the baseline: what is shown until a reader chooses.
+    pub(super) fn first(&self, most: usize) -> Vec<usize> {
+        let mut first: Vec<usize> = self.ranked.iter().take(most).map(|seen| seen.index).collect();
+        if !first.contains(&self.baseline) {
+            first.truncate(most.saturating_sub(1));
+            first.push(self.baseline);
+        }
+        first
+    }
+
+    /// The currency that all results with a cost share; `None` without costs or where currencies differ.
+    pub(super) fn currency(&self) -> Option<&str> {
+        let mut currencies = self
+            .ranked
+            .iter()
+            .filter(|seen| seen.of(result::COST).is_some())
+            .map(|seen| seen.entry.result.cost.currency.as_str());
+        let first = currencies.next()?;
+        currencies.all(|other| other == first).then_some(first)
+    }
+
+    /// The difference of an entry from the baseline in one metric.
+    pub(super) fn difference(&self, index: usize, metric: &str) -> Option<&'c Difference> {
+        self.comparison.differences.iter().find(|difference| {
+            difference.entry == index && difference.metric == metric && difference.estimate.mean.is_finite()
+        })
+    }
+
+    /// Metrics in which entries were held against the baseline, those that decide first.
+    pub(super) fn compared_metrics(&self) -> Vec<&'c str> {
+        let mut found: Vec<&str> = Vec::new();
+        for difference in &self.comparison.differences {
+            if !found.contains(&difference.metric.as_str()) {
+                found.push(&difference.metric);
+            }
+        }
+        let place = |metric: &&str| CHIEF.iter().position(|chief| chief == metric).unwrap_or(CHIEF.len());
+        found.sort_by_key(place);
+        found
+    }
+
+    /// Whether simulated and measured results are both there.
+    pub(super) fn is_mixed(&self) -> bool {
+        let measured = |seen: &Seen<'_>| seen.entry.result.source == Source::Measured;
+        self.ranked.iter().any(measured) && !self.ranked.iter().all(measured)
+    }
+}
+
+/// Metrics that a decision is made by, in the order one asks for them.
+const CHIEF: [&str; 9] = [
+    result::RESPONSE_P95,
+    result::RESPONSE_P99,
+    result::ERROR_RATE,
+    result::COST,
+    result::GOODPUT,
+    result::RESPONSE_P50,
+    result::ENERGY,
+    result::REPLICAS_MEAN,
+    result::COLD_STARTS,
+];
+
+impl Seen<'_> {
+    /// A metric, if the result has a finite one.
+    pub(super) fn of(&self, key: &str) -> Option<&Estimate> {
+        self.entry.result.summary.get(key).filter(|estimate| estimate.mean.is_finite())
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.entry.label
+    }
+
+    /// Hours of replicas in the measured window, per replication.
+    pub(super) fn replica_hours(&self) -> Option<Estimate> {
+        let window = &self.entry.result.window;
+        let hours = (window.duration_seconds - window.warm_up_seconds) / 3600.0;
+        let replicas = self.of(result::REPLICAS_MEAN)?;
+        let scaled = |value: f64| value * hours;
+        (hours.is_finite() && hours > 0.0).then(|| Estimate {
+            mean: scaled(replicas.mean),
+            half_width: replicas.half_width.map(scaled),
+            sd: replicas.sd.map(scaled),
+            n: replicas.n,
+        })
+    }
+
+    /// Requests of one ending, over all functions and replications, as a share of all.
+    pub(super) fn share_of(&self, kind: OutcomeKind) -> Option<f64> {
+        let outcomes = self.entry.result.functions.iter().flat_map(|function| &function.outcomes);
+        let count: u64 = outcomes.filter(|outcome| outcome.outcome == kind).map(|outcome| outcome.count).sum();
+        (self.requests > 0).then(|| count as f64 / self.requests as f64)
+    }
+
+    /// Shares of requests lost by ending and hop, such as `timed out at watchdog exec`.
+    pub(super) fn losses(&self) -> BTreeMap<(OutcomeKind, Option<&str>), u64> {
+        let mut losses = BTreeMap::new();
+        for outcome in self.entry.result.functions.iter().flat_map(|function| &function.outcomes) {
+            if outcome.outcome != OutcomeKind::Ok && outcome.count > 0 {
+                *losses.entry((outcome.outcome, outcome.hop.as_deref())).or_default() += outcome.count;
+            }
+        }
+        losses
+    }
+
+    /// Share of requests that did not get a full answer, over all functions and replications.
+    pub(super) fn lost(&self) -> Option<f64> {
+        (self.requests > 0).then(|| self.losses().values().sum::<u64>() as f64 / self.requests as f64)
+    }
+
+    /// Whether it has objectives, each with a value and met.
+    pub(super) fn meets(&self) -> bool {
+        let objectives = &self.entry.result.objectives;
+        !objectives.is_empty() && objectives.iter().all(|objective| objective.met && objective.found.is_some())
+    }
+
+    /// Whether every objective is clearly met or clearly missed.
+    pub(super) fn is_certain(&self) -> bool {
+        self.entry.result.objectives.iter().all(|objective| objective.certain)
+    }
+
+    /// A metric in words, or the sign for none.
+    pub(super) fn text(&self, key: &str) -> String {
+        let unit = words::unit_of(key);
+        self.of(key).map_or_else(
+            || format::NONE.to_owned(),
+            |estimate| format::estimate_in(estimate, unit, &self.entry.result.cost.currency),
+        )
+    }
+}
+
+/// A policy's colour for each entry, or an own colour where policies do not tell entries apart; dashes tell those of one
+/// colour apart.
+fn looks(comparison: &Comparison) -> Vec<Look> {
+    let own = || comparison.entries.iter().map(|entry| entry.label.clone()).collect();
+    let hues: Vec<String> = policy_names(comparison).unwrap_or_else(own);
+    let mut inks: Vec<&str> = Vec::new();
+    for hue in &hues {
+        if !inks.contains(&hue.as_str()) {
+            inks.push(hue);
+        }
+    }
+    let mut used = [0; Ink::SERIES.len()];
+    hues.iter()
+        .map(|hue| {
+            let place = inks.iter().position(|ink| ink == hue).expect("each hue was listed") % Ink::SERIES.len();
+            used[place] += 1;
+            Look { ink: Ink::SERIES[place], dash: (used[place] - 1) % DASHES }
+        })
+        .collect()
+}
+
+/// The policy of each entry, if there are several and each has a colour of its own.
+fn policy_names(comparison: &Comparison) -> Option<Vec<String>> {
+    let axis = comparison.axes.iter().position(|axis| is_policy(&axis.key));
+    let name = |entry: &Entry| match axis {
+        Some(axis) => entry.values.get(axis).cloned().unwrap_or_default(),
+        None => scaling_of(&entry.result),
+    };
+    let names: Vec<String> = comparison.entries.iter().map(name).collect();
+    let mut distinct: Vec<&String> = names.iter().collect();
+    distinct.sort();
+    distinct.dedup();
+    ((2..=Ink::SERIES.len()).contains(&distinct.len())).then_some(names)
+}
+
+/// Whether a key of the scenario chooses a scaling policy.
+pub(super) fn is_policy(key: &str) -> bool {
+    key.rsplit('.').next() == Some("scaling")
+}
+
+/// The scaling policies that a result's scenario names, function by function.
+fn scaling_of(result: &RunResult) -> String {
+    let Ok(scenario) = result.scenario.toml.parse::<toml::Table>() else { return String::new() };
+    let functions = scenario.get("function").and_then(toml::Value::as_table);
+    let policy = |function: &toml::Value| match function.get("scaling")? {
+        toml::Value::String(name) => Some(name.clone()),
+        toml::Value::Table(table) => table.keys().next().cloned(),
+        _ => None,
+    };
+    let names: Vec<String> = functions.into_iter().flat_map(|functions| functions.values()).filter_map(policy).collect();
+    names.join(", ")
+}
