@@ -79,6 +79,8 @@ pub struct Deployed {
     pub deployment: Arc<FunctionDeployment>,
     /// When it was deployed first.
     pub created_at: SystemTime,
+    /// Grows with each [`Provider::update`]: a replica of a lower generation is of an older kind.
+    pub generation: u64,
     /// Its replicas, oldest first; those that have ended are not among them.
     pub replicas: Vec<Replica>,
 }
@@ -88,6 +90,8 @@ pub struct Deployed {
 pub struct Replica {
     /// Never used twice for a function while the platform runs.
     pub number: u64,
+    /// The [`Deployed::generation`] that it was started from; a restart after a crash does not change it.
+    pub generation: u64,
     /// Where its watchdog answers.
     pub endpoint: Endpoint,
     /// What it is doing.
