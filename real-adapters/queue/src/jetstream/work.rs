@@ -148,14 +148,15 @@ impl Run {
         }
         let mut batch = consumer.fetch().max_messages(permits.len()).messages().await?;
         let mut any = false;
-        while let Some(message) = batch.next().await {
+        // The client waits for the server's word for ever, and a killed server says none.
+        while let Some(message) = tokio::time::timeout(2 * POLL, batch.next()).await? {
             any = true;
             self.start(message?, queue, function, permits.pop());
         }
         if !any {
             permits.truncate(1);
             let mut batch = consumer.batch().max_messages(1).expires(5 * POLL).messages().await?;
-            while let Some(message) = batch.next().await {
+            while let Some(message) = tokio::time::timeout(10 * POLL, batch.next()).await? {
                 self.start(message?, queue, function, permits.pop());
             }
         }
