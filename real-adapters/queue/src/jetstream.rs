@@ -11,12 +11,17 @@
 //! otherwise); a confirmed push survives the server's `kill -9`, but the server syncs its disk every two minutes only,
 //! so a power cut can take it; the server counts deliveries, so that one cut off by a crash uses up an attempt; counts
 //! of metrics begin with the process.
+//!
+//! A killed server forgets some of what it was told last: messages that were acknowledged are back (nats-server 2.9).
+//! This process remembers what it is done with and acknowledges such a message again without a call. Messages that are
+//! back in the stream but that the consumer takes for done would lie there for ever; a function whose messages nobody
+//! delivers gets a new consumer, and what comes twice by that is counted.
 
 mod dead;
 mod subject;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -129,8 +134,14 @@ struct Gauges {
     pushed_order: VecDeque<String>,
     /// Places of deliveries under way.
     under_way: BTreeMap<u64, work::UnderWay>,
-    /// Places of those that wait for a retry which this process asked for.
-    retrying: BTreeSet<u64>,
+    /// Attempts of those that wait for a retry which this process asked for, by place.
+    retrying: BTreeMap<u64, u32>,
+    /// What this process is done with.
+    done: work::Done,
+    /// Polls in a row in which a function had messages and none was under way, and the first of them.
+    quiet: BTreeMap<(String, String), (u32, u64)>,
+    /// Messages of a function up to this place may have been delivered before, though the server does not know.
+    suspect: BTreeMap<String, u64>,
 }
 
 /// Since the start of the process.

@@ -1,6 +1,6 @@
 //! Fetches messages from the server and delivers them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,9 +27,33 @@ const POLL: Duration = Duration::from_secs(1);
 /// The most messages fetched at once.
 const FETCH: u32 = 64;
 
+/// Polls after which it is looked why nobody delivers a function's messages.
+const QUIET: u32 = 3;
+
 /// How the server is to be answered about a message: as its newest copy says. Over an outage of the server, a message
 /// whose delivery still goes on can come a second time; the delivery then answers for both.
 pub(super) type UnderWay = Arc<Mutex<Arc<Acker>>>;
+
+/// Messages that this process has brought to an end, by place and time of publication: places alone could be given
+/// anew by a server that has lost some. The last 100 000 are remembered.
+#[derive(Default)]
+pub(super) struct Done {
+    known: BTreeSet<(u64, i128)>,
+    order: VecDeque<(u64, i128)>,
+}
+
+impl Done {
+    fn insert(&mut self, id: (u64, i128)) {
+        if self.known.insert(id) {
+            self.order.push_back(id);
+        }
+        if self.order.len() > super::REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
 
 struct Run {
     queue: JetStreamQueue,
@@ -64,6 +88,7 @@ impl JetStreamQueue {
         while !shutdown.is_cancelled() {
             if let Ok(pairs) = self.shared.refresh().await {
                 for pair in pairs {
+                    self.shared.revive_consumer(&pair).await;
                     if known.insert(pair.clone()) {
                         consumers.spawn(run.clone().consume(pair.0, pair.1));
                     }
@@ -168,10 +193,16 @@ impl Run {
         let shared = &self.queue.shared;
         let Ok(info) = message.info() else { return };
         let (place, delivered) = (info.stream_sequence, info.delivered);
+        let published = info.published.unix_timestamp_nanos();
         let (message, acker) = message.split();
         let acker = Arc::new(acker);
         let under_way = {
             let mut state = shared.state();
+            if state.done.known.contains(&(place, published)) {
+                drop(state);
+                self.deliveries.spawn(async move { acker.ack_with(AckKind::Ack).await });
+                return;
+            }
             if let Some(known) = state.under_way.get(&place) {
                 *known.lock().unwrap_or_else(PoisonError::into_inner) = acker;
                 return;
@@ -183,7 +214,7 @@ impl Run {
         };
         let (run, queue, function) = (self.clone(), queue.to_owned(), function.to_owned());
         self.deliveries.spawn(async move {
-            let delivery = Delivery { place, delivered, payload: message.payload, under_way };
+            let delivery = Delivery { place, published, delivered, payload: message.payload, under_way };
             let ended = tokio::select! {
                 ended = run.deliver(&queue, &function, slot, &delivery) => ended,
                 never = run.prolong(&delivery) => never,
@@ -217,22 +248,19 @@ impl Run {
             Ok(invocation) => invocation,
             Err(error) => {
                 let reason = format!("the stored invocation cannot be read: {error}");
-                self.bury(function, delivery, &reason, None).await;
-                return self.acknowledge(delivery, AckKind::Ack).await;
+                self.bury(function, delivery, &reason, None, 0).await;
+                return self.finish(delivery).await;
             }
         };
         let settings = shared.options.settings.of(function);
-        let number = u32::try_from(delivery.delivered).unwrap_or(u32::MAX).max(1);
-        if number > 1 && !shared.expected_again(delivery.place) {
-            shared.counts.redelivered.fetch_add(1, Ordering::Relaxed);
-        }
+        let number = shared.attempt(function, delivery);
         let attempt = Attempt { number, of: settings.retry.attempts, began: shared.clock.now() };
         let answer = invoke(&*self.invoker, &invocation, number).await;
         let status = answer.status;
         let verdict = judge(&settings.retry, number, &answer, shared.clock.now(), fastrand::f64());
         if let Verdict::Retry(wait) = verdict {
             shared.counts.retried.fetch_add(1, Ordering::Relaxed);
-            shared.expect_again(delivery.place);
+            shared.state().retrying.insert(delivery.place, number);
             self.acknowledge(delivery, AckKind::Nak(Some(wait))).await;
             return false;
         }
@@ -242,9 +270,15 @@ impl Run {
             self.callbacks.post(&invocation, answer, attempt).await;
         }
         match verdict {
-            Verdict::Dead(reason) => self.bury(function, delivery, &reason, Some(status)).await,
+            Verdict::Dead(reason) => self.bury(function, delivery, &reason, Some(status), number).await,
             _ => _ = shared.counts.delivered.fetch_add(1, Ordering::Relaxed),
         }
+        self.finish(delivery).await
+    }
+
+    /// The message is done with, whatever the server remembers.
+    async fn finish(&self, delivery: &Delivery) -> bool {
+        self.queue.shared.state().done.insert((delivery.place, delivery.published));
         self.acknowledge(delivery, AckKind::Ack).await
     }
 
@@ -276,8 +310,7 @@ impl Run {
         }
     }
 
-    async fn bury(&self, function: &str, delivery: &Delivery, reason: &str, status: Option<StatusCode>) {
-        let attempts = u32::try_from(delivery.delivered).unwrap_or(u32::MAX);
+    async fn bury(&self, function: &str, delivery: &Delivery, reason: &str, status: Option<StatusCode>, attempts: u32) {
         let id = format!("buried-{}", delivery.place);
         let shared = &self.queue.shared;
         while let Err(error) = shared.bury(function, delivery.payload.clone(), reason, status, attempts, &id).await {
@@ -290,6 +323,8 @@ impl Run {
 /// A message under way.
 struct Delivery {
     place: u64,
+    /// Nanoseconds since 1970.
+    published: i128,
     /// How often the server has delivered it.
     delivered: i64,
     payload: Bytes,
@@ -303,12 +338,61 @@ impl Delivery {
 }
 
 impl Shared {
-    /// The next delivery of this message is a retry that was asked for.
-    fn expect_again(&self, place: u64) {
-        self.state().retrying.insert(place);
+    /// Which attempt this delivery is. One that nobody asked for is counted: the call before it was cut off, or its
+    /// acknowledgement forgotten.
+    fn attempt(&self, function: &str, delivery: &Delivery) -> u32 {
+        let mut state = self.state();
+        let asked_for = state.retrying.remove(&delivery.place);
+        let suspect = state.suspect.get(function).is_some_and(|last| delivery.place <= *last);
+        let delivered = u32::try_from(delivery.delivered).unwrap_or(u32::MAX).max(1);
+        if asked_for.is_none() && (delivered > 1 || suspect) {
+            self.counts.redelivered.fetch_add(1, Ordering::Relaxed);
+        }
+        delivered.max(asked_for.unwrap_or(0).saturating_add(1))
     }
 
-    fn expected_again(&self, place: u64) -> bool {
-        self.state().retrying.remove(&place)
+    /// Deletes the consumer of a queue and a function if it takes for done what is still there; a new one is made by
+    /// the next fetch, and delivers all of it.
+    async fn revive_consumer(&self, pair: &(String, String)) {
+        let (queue, function) = pair;
+        {
+            let mut state = self.state();
+            if state.in_flight.contains_key(function) {
+                state.quiet.remove(pair);
+                return;
+            }
+            let (polls, _) = state.quiet.entry(pair.clone()).or_default();
+            *polls += 1;
+            if *polls < QUIET {
+                return;
+            }
+        }
+        let name = subject::consumer(queue, function);
+        let Ok(info) = self.invocations.consumer_info(&name).await else { return };
+        if info.num_pending > 0 || info.num_ack_pending > 0 {
+            return;
+        }
+        let subject = self.subjects.invocation(queue, function);
+        let first = self.invocations.get_first_raw_message_by_subject(subject, 1).await;
+        let Ok(first) = first.map(|message| message.sequence) else { return };
+        let Ok(stream) = self.invocations.get_info().await else { return };
+        {
+            // It could be on its way out just now. The second time that the same one lies there it is not.
+            let mut state = self.state();
+            let Some((_, seen)) = state.quiet.get_mut(pair) else { return };
+            if *seen != first {
+                *seen = first;
+                return;
+            }
+        }
+        eprintln!("queue: NATS holds invocations of {function} that it takes for delivered; they come again");
+        {
+            let mut state = self.state();
+            state.quiet.remove(pair);
+            state.suspect.insert(function.clone(), stream.state.last_sequence);
+        }
+        if let Err(error) = self.invocations.delete_consumer(&name).await {
+            eprintln!("queue: the consumer of {function} cannot be made anew: {error}");
+        }
     }
 }

@@ -248,6 +248,5 @@ async fn kill_9_of_the_server_in_mid_load_loses_nothing() {
     assert!(lost.is_empty(), "accepted and never delivered: {lost:?}");
     let twice: u64 = runs.values().map(|runs| runs - 1).sum();
     let metrics = queue.metrics();
-    println!("{twice} came twice, {} were counted", metrics.redelivered);
     assert!(twice <= metrics.redelivered, "{twice} came twice, and {} were counted", metrics.redelivered);
 }
