@@ -10,6 +10,7 @@ mod callback;
 mod clock;
 mod deliver;
 mod embedded;
+mod jetstream;
 mod metrics;
 mod retry;
 mod schedule;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use callback::CallbackOptions;
 pub use embedded::{DeadLetter, EmbeddedOptions, EmbeddedQueue, OpenError};
+pub use jetstream::{JetStreamError, JetStreamOptions, JetStreamQueue};
 pub use metrics::QueueMetrics;
 pub use retry::{Backoff, RetryPolicy, parse_duration};
 pub use settings::{DEFAULT_QUEUE, FunctionSettings, RunOptions, Settings};

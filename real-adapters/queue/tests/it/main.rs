@@ -7,4 +7,5 @@ mod crash;
 mod damage;
 mod delivery;
 mod law;
+mod nats;
 mod support;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
-pub fn invocation(function: &str, call_id: &str) -> Invocation {
+pub(crate) fn invocation(function: &str, call_id: &str) -> Invocation {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "text/plain".parse().unwrap());
     Invocation {
@@ -28,7 +28,7 @@ pub fn invocation(function: &str, call_id: &str) -> Invocation {
     }
 }
 
-pub fn answer(status: u16) -> Answer {
+pub(crate) fn answer(status: u16) -> Answer {
     Answer {
         status: StatusCode::from_u16(status).unwrap(),
         headers: HeaderMap::new(),
@@ -38,7 +38,7 @@ pub fn answer(status: u16) -> Answer {
 }
 
 /// Waits until something holds; fails after a minute of it not holding.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     // Real time, so that tests under paused time cannot skip over what a thread is still doing.
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while !holds() {
@@ -49,36 +49,36 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A call of a function: its id, which attempt, and when.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Call {
-    pub call_id: String,
-    pub attempt: u32,
-    pub at: Instant,
+pub(crate) struct Call {
+    pub(crate) call_id: String,
+    pub(crate) attempt: u32,
+    pub(crate) at: Instant,
 }
 
 type Respond = dyn Fn(&Invocation, u32) -> Answer + Send + Sync;
 
 /// A function that answers as a closure says, after a service time, and remembers its calls.
-pub struct Function {
-    pub calls: Mutex<Vec<Call>>,
-    pub under_way: Mutex<BTreeMap<String, (u32, u32)>>,
+pub(crate) struct Function {
+    pub(crate) calls: Mutex<Vec<Call>>,
+    pub(crate) under_way: Mutex<BTreeMap<String, (u32, u32)>>,
     service: Duration,
     respond: Box<Respond>,
 }
 
 impl Function {
-    pub fn new(
+    pub(crate) fn new(
         service: Duration,
         respond: impl Fn(&Invocation, u32) -> Answer + Send + Sync + 'static,
     ) -> Arc<Function> {
         Arc::new(Function { calls: Mutex::default(), under_way: Mutex::default(), service, respond: Box::new(respond) })
     }
 
-    pub fn calls(&self) -> Vec<Call> {
+    pub(crate) fn calls(&self) -> Vec<Call> {
         self.calls.lock().unwrap().clone()
     }
 
     /// The most calls of a function that were ever under way.
-    pub fn peak(&self, function: &str) -> u32 {
+    pub(crate) fn peak(&self, function: &str) -> u32 {
         self.under_way.lock().unwrap().get(function).map_or(0, |(_, peak)| *peak)
     }
 }
@@ -101,24 +101,24 @@ impl Invoker for Function {
 }
 
 /// Options under which every function has this retry policy.
-pub fn with_policy(retry: RetryPolicy) -> EmbeddedOptions {
+pub(crate) fn with_policy(retry: RetryPolicy) -> EmbeddedOptions {
     let settings = Settings::same(FunctionSettings { retry, ..FunctionSettings::default() });
     EmbeddedOptions { settings, ..EmbeddedOptions::default() }
 }
 
-pub fn policy(attempts: u32, min_wait: Duration, max_wait: Duration) -> RetryPolicy {
+pub(crate) fn policy(attempts: u32, min_wait: Duration, max_wait: Duration) -> RetryPolicy {
     RetryPolicy { attempts, min_wait, max_wait, backoff: Backoff::Exponential, ..RetryPolicy::default() }
 }
 
 /// A request that a [`Receiver`] got.
 #[derive(Clone, Debug)]
-pub struct Received {
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Received {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some(value.trim())
@@ -127,14 +127,14 @@ impl Received {
 }
 
 /// An HTTP server that answers each request as told, and keeps what it got.
-pub struct Receiver {
-    pub url: String,
-    pub received: Arc<Mutex<Vec<Received>>>,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    pub(crate) received: Arc<Mutex<Vec<Received>>>,
 }
 
 impl Receiver {
     /// `respond` is given the number of the request, from 0, and says the answer's head, such as `200 OK`.
-    pub async fn start(respond: impl Fn(usize) -> &'static str + Send + Sync + 'static) -> Receiver {
+    pub(crate) async fn start(respond: impl Fn(usize) -> &'static str + Send + Sync + 'static) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/callback", listener.local_addr().unwrap());
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
@@ -147,7 +147,7 @@ impl Receiver {
         Receiver { url, received }
     }
 
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 }
