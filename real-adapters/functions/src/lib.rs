@@ -1,6 +1,6 @@
 //! Small functions that show what a platform does with requests.
 //!
-//! [`main`] runs one; [`catalogue()`] says how a platform runs each.
+//! [`main`] runs one; [`catalogue()`] says how a platform runs each; [`stack`] reads files that deploy them, and others.
 
 mod bw;
 mod call;
@@ -18,6 +18,7 @@ mod secret;
 mod serve;
 mod settings;
 mod sleep;
+pub mod stack;
 mod url_search;
 
 pub use catalogue::{Builtin, Mode, builtin, catalogue, homepage, store_json, write_homepage};
