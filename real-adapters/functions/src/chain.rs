@@ -170,7 +170,7 @@ mod tests {
         for wrong in ["", "a,", "..", "a/b", "a?b", "a%2fb", "a b", "ä"] {
             assert!(names_in(wrong).is_err(), "{wrong}");
         }
-        assert!(names_in(&"a,".repeat(LIMIT).trim_end_matches(',')).is_ok());
+        assert!(names_in("a,".repeat(LIMIT).trim_end_matches(',')).is_ok());
         assert!(names_in(&"a,a".repeat(LIMIT)).is_err());
     }
 }
