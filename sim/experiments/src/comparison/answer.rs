@@ -69,6 +69,9 @@ fn price(comparison: &Comparison, winner: usize) -> Option<String> {
         Some(Verdict::Unclear) => ", a difference that may be chance",
         _ => "",
     };
+    if (ratio - 1.0).abs() < 0.01 {
+        return Some(format!(" at the cost of {whose}"));
+    }
     Some(format!(" at {} of the cost of {whose}{doubt}", percent(ratio)))
 }
 

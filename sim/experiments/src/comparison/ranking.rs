@@ -50,36 +50,54 @@ fn ascending(left: Option<f64>, right: Option<f64>) -> Ordering {
     left.unwrap_or(f64::INFINITY).total_cmp(&right.unwrap_or(f64::INFINITY))
 }
 
+/// Numbers the costs from the lowest, those within 1 % of each other alike: less is not worth a slower answer, and is
+/// often noise. Without a cost: last.
+fn cost_classes(results: &[&RunResult]) -> Vec<usize> {
+    let costs: Vec<Option<f64>> = results.iter().map(|result| mean(result, result::COST)).collect();
+    let mut sorted: Vec<f64> = costs.iter().flatten().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    let mut starts: Vec<f64> = Vec::new();
+    for cost in sorted {
+        if starts.last().is_none_or(|start| cost > start * 1.01) {
+            starts.push(cost);
+        }
+    }
+    let class = |cost: &Option<f64>| cost.map_or(usize::MAX, |cost| starts.partition_point(|start| *start <= cost));
+    costs.iter().map(class).collect()
+}
+
 /// Orders `results`, best first. Costs count where they are comparable.
 pub fn rank(results: &[&RunResult], costs_compare: bool) -> Ranking {
     let judged = results.iter().any(|result| !result.objectives.is_empty());
     let costed = costs_compare && results.iter().any(|result| mean(result, result::COST).is_some());
-    let by = |key: &'static str| move |a: &RunResult, b: &RunResult| ascending(mean(a, key), mean(b, key));
-    let (cost, p99) = (by(result::COST), by(result::RESPONSE_P99));
-    let money = |a: &RunResult, b: &RunResult| if costed { cost(a, b) } else { Ordering::Equal };
+    let p99 = |a: &RunResult, b: &RunResult| ascending(mean(a, result::RESPONSE_P99), mean(b, result::RESPONSE_P99));
+    let classes = cost_classes(results);
+    let money = |a: usize, b: usize| if costed { classes[a].cmp(&classes[b]) } else { Ordering::Equal };
     // Shares that differ by less than a thousandth are not worth a slower or dearer answer.
     let errors = |result: &RunResult| mean(result, result::ERROR_RATE).map(|share| (share * 1000.0).round());
     let mut order: Vec<usize> = (0..results.len()).collect();
-    order.sort_by(|a, b| {
-        let (a, b) = (results[*a], results[*b]);
+    order.sort_by(|&left, &right| {
+        let (a, b) = (results[left], results[right]);
         if judged {
             let missed = standing(a).max(standing(b)) == Standing::Missed;
             let nearest = if missed { excess(a).total_cmp(&excess(b)) } else { Ordering::Equal };
-            standing(a).cmp(&standing(b)).then(nearest).then_with(|| money(a, b)).then_with(|| p99(a, b))
+            standing(a).cmp(&standing(b)).then(nearest).then_with(|| money(left, right)).then_with(|| p99(a, b))
         } else {
-            ascending(errors(a), errors(b)).then_with(|| p99(a, b)).then_with(|| money(a, b))
+            ascending(errors(a), errors(b)).then_with(|| p99(a, b)).then_with(|| money(left, right))
         }
     });
     let rule = match (judged, costed) {
         (true, true) => {
-            "what certainly meets the objectives first, then what probably does, each by cost and then p99; \
+            "what certainly meets the objectives first, then what probably does, each by cost (to 1 %) and then p99; \
              what misses them comes last, by how far"
         }
         (true, false) => {
             "what certainly meets the objectives first, then what probably does, each by p99, since no costs can be \
              compared; what misses them comes last, by how far"
         }
-        (false, true) => "error rate to a tenth of a percent, then p99, then cost, since there is no objective",
+        (false, true) => {
+            "error rate to a tenth of a percent, then p99, then cost (to 1 %), since there is no objective"
+        }
         (false, false) => "error rate to a tenth of a percent, then p99, since there is no objective and no cost",
     };
     Ranking { order, rule: rule.to_owned() }

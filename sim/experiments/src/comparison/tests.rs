@@ -77,6 +77,13 @@ fn the_cheapest_that_meets_the_objective_wins() {
 }
 
 #[test]
+fn costs_that_are_nearly_equal_leave_it_to_the_p99() {
+    let comparison = compared(vec![judged(entry("slow", 0.8, Some(1.0))), judged(entry("fast", 0.4, Some(1.004)))]);
+    assert_eq!(comparison.ranking, [1, 0]);
+    assert_eq!(comparison.answer, "fast meets p99 < 1s at the cost of slow.");
+}
+
+#[test]
 fn where_none_meets_it_the_nearest_is_named() {
     let comparison = compared(vec![judged(entry("a", 3.0, Some(1.0))), judged(entry("b", 1.5, Some(9.0)))]);
     assert_eq!(comparison.answer, "Neither of the two meets p99 < 1s; b comes nearest.");
