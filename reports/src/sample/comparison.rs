@@ -39,6 +39,7 @@ pub fn beside_each_other(name: &str, axes: Vec<Axis>, entries: Vec<Entry>) -> Co
     Comparison {
         name: name.to_owned(),
         command: "faas-lab compare scenarios/pi4-k3s.toml".to_owned(),
+        answer: String::new(),
         axes,
         baseline: 0,
         ranking,
