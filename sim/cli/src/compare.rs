@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::args::CompareArguments;
 use crate::failure::{Failure, Outcome};
-use crate::output::{COMPARISON, POINTS, RESULT, Staging, TABLE};
+use crate::output::{COMPARISON, POINTS, REPORT, RESULT, Staging, TABLE};
 use crate::progress::ProgressLine;
 use crate::simulate::{RESULTS, quoted};
 use crate::{interrupt, terminal};
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<Outcome, Failure> {
         if stopped {
             told.push_str("\nEnded early: this covers only what was done by then.\n");
         }
-        told.push_str(&format!("\nTable: {}\n", folder.join(TABLE).display()));
+        told.push_str(&format!("\nReport: {}\n", folder.join(REPORT).display()));
         terminal::print(&told)?;
     }
     Ok(outcome)
@@ -238,6 +238,7 @@ fn command(arguments: &CompareArguments) -> String {
 fn write(comparison: &Comparison, with_points: bool, staging: &Staging) -> Result<(), Failure> {
     staging.write(COMPARISON, &json(comparison))?;
     staging.write(TABLE, &table::csv(comparison)?)?;
+    staging.write(REPORT, faas_lab_reports::compare(comparison)?.as_bytes())?;
     if with_points {
         for (index, entry) in comparison.entries.iter().enumerate() {
             let name = format!("{POINTS}/{:02}-{}/{RESULT}", index + 1, folder_name(&entry.label));
