@@ -22,7 +22,10 @@ pub(super) fn sentence(view: &View<'_>) -> (Verdict, String) {
         return (verdict, format!("{text} There is nothing to compare it with."));
     }
     if view.ranked.iter().all(|seen| seen.requests == 0) {
-        return (Verdict::Unsure, "No request arrived in any of the results, so there is nothing to compare.".to_owned());
+        return (
+            Verdict::Unsure,
+            "No request arrived in any of the results, so there is nothing to compare.".to_owned(),
+        );
     }
     let partial = view.ranked.iter().filter(|seen| seen.entry.result.partial).count();
     let (verdict, text) = if view.ranked.iter().any(|seen| !seen.entry.result.objectives.is_empty()) {
@@ -32,7 +35,10 @@ pub(super) fn sentence(view: &View<'_>) -> (Verdict, String) {
     };
     match partial {
         0 => (verdict, text),
-        _ => (verdict, format!("{text} {} ended early, so this covers only what was done by then.", counted(view, partial))),
+        _ => (
+            verdict,
+            format!("{text} {} ended early, so this covers only what was done by then.", counted(view, partial)),
+        ),
     }
 }
 
@@ -114,9 +120,9 @@ fn without_objective(view: &View<'_>) -> String {
     text
 }
 
-/// The rule of the ranking without a full stop, fit for the middle of a sentence.
+/// The rule of the ranking without a full stop and without its reason, fit for the middle of a sentence.
 fn rule(view: &View<'_>) -> String {
-    let rule = view.comparison.ranked_by.trim().trim_end_matches('.');
+    let rule = view.comparison.ranked_by.split(", since").next().unwrap_or_default().trim().trim_end_matches('.');
     if rule.is_empty() { "the order given".to_owned() } else { rule.to_owned() }
 }
 
@@ -132,7 +138,9 @@ fn price(view: &View<'_>, best: &Seen<'_>) -> String {
                 Some(Truth::Same) => format!(" at the same cost as {}", base.label()),
                 Some(Truth::Unclear) => format!(" at a cost that cannot be told from that of {}", base.label()),
                 _ if (ratio - 1.0).abs() < 0.005 => format!(" at about the same cost as {}", base.label()),
-                _ if ratio >= 2.0 => format!(" at {} times the cost of {}", format::significant(ratio, 2), base.label()),
+                _ if ratio >= 2.0 => {
+                    format!(" at {} times the cost of {}", format::significant(ratio, 2), base.label())
+                }
                 _ => format!(" at {} % of the cost of {}", format::significant(100.0 * ratio, 2), base.label()),
             }
         }
@@ -221,5 +229,9 @@ pub(super) fn described(view: &View<'_>, seen: &Seen<'_>) -> String {
 }
 
 fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', '8']) || word.starts_with("11 ") || word.starts_with("18 ") { "an" } else { "a" }
+    if word.starts_with(['a', 'e', 'i', 'o', '8']) || word.starts_with("11 ") || word.starts_with("18 ") {
+        "an"
+    } else {
+        "a"
+    }
 }

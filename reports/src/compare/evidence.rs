@@ -149,7 +149,9 @@ fn differing(view: &View<'_>) -> BTreeMap<String, Vec<Option<String>>> {
 fn settings_of(seen: &Seen<'_>) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     if let Ok(scenario) = seen.entry.result.scenario.toml.parse::<toml::Table>() {
-        for (key, value) in scenario.iter().filter(|(key, _)| !["name", "variant", "seed", "replications"].contains(&key.as_str())) {
+        for (key, value) in
+            scenario.iter().filter(|(key, _)| !["name", "variant", "seed", "replications"].contains(&key.as_str()))
+        {
             flatten(key, value, &mut settings);
         }
     }
@@ -158,7 +160,9 @@ fn settings_of(seen: &Seen<'_>) -> BTreeMap<String, String> {
 
 fn flatten(key: &str, value: &toml::Value, settings: &mut BTreeMap<String, String>) {
     match value {
-        toml::Value::Table(table) => table.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, settings)),
+        toml::Value::Table(table) => {
+            table.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, settings))
+        }
         toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
             items.iter().enumerate().for_each(|(index, item)| flatten(&format!("{key}.{index}"), item, settings));
         }

@@ -62,18 +62,23 @@ fn title(view: &View<'_>) -> String {
     let mut judged: Vec<(&Seen<'_>, f64)> = view.ranked.iter().filter_map(|seen| Some((seen, seen.lost()?))).collect();
     judged.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (Some((least, low)), Some((most, high))) = (judged.first(), judged.last()) else { return String::new() };
-    let main = most.losses().into_iter().max_by_key(|(_, count)| *count).map(|(way, _)| way_words(way)).unwrap_or_default();
+    let main =
+        most.losses().into_iter().max_by_key(|(_, count)| *count).map(|(way, _)| way_words(way)).unwrap_or_default();
     let first = format!("{} loses {} of its requests, most of them {main}", most.label(), format::share(*high));
     match judged.len() {
         1 => first,
-        _ if format::share(*low) == format::share(*high) => format!("All lose {} of their requests", format::share(*high)),
+        _ if format::share(*low) == format::share(*high) => {
+            format!("All lose {} of their requests", format::share(*high))
+        }
         _ => format!("{first}; {} loses {}", least.label(), format::share(*low)),
     }
 }
 
 /// One setting down, the other across.
 fn grid(view: &View<'_>, (down, rows): (&str, &[String]), (across, columns): (&str, &[String])) -> Markup {
-    let at = |row: &String, column: &String| view.ranked.iter().find(|seen| seen.entry.values == [row.clone(), column.clone()]);
+    let at = |row: &String, column: &String| {
+        view.ranked.iter().find(|seen| seen.entry.values == [row.clone(), column.clone()])
+    };
     html! {
         div .scroll tabindex="0" role="region" aria-label="Losses by setting" {
             table .heat {
@@ -134,7 +139,9 @@ fn by_hop(view: &View<'_>, ways: &[Loss<'_>]) -> Markup {
 
 fn cell(share: Option<f64>) -> Markup {
     match share {
-        Some(share) => html! { td class={ "n h" (step(share)) } data-v=(format!("{share:.9}")) { (format::share(share)) } },
+        Some(share) => {
+            html! { td class={ "n h" (step(share)) } data-v=(format!("{share:.9}")) { (format::share(share)) } }
+        }
         None => html! { td .n { (format::NONE) } },
     }
 }
@@ -145,7 +152,8 @@ fn step(share: f64) -> usize {
 }
 
 fn legend() -> Markup {
-    let until = |index: usize| STEPS.get(index).map_or("more".to_owned(), |share| format!("below {}", format::share(*share)));
+    let until =
+        |index: usize| STEPS.get(index).map_or("more".to_owned(), |share| format!("below {}", format::share(*share)));
     html! {
         p .legend .quiet aria-hidden="true" {
             span .h0 { "none" }

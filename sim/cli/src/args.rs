@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Play a scenario, print a summary, and write result.json, timeline.csv and report.html
     Simulate(SimulateArguments),
+    /// Compare settings of a scenario, or results: one report, and a gate for regressions
+    Compare(CompareArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -87,6 +89,68 @@ pub(crate) struct SimulateArguments {
     /// Also write requests.csv: each request of the first replication
     #[arg(long)]
     pub(crate) requests: bool,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+/// Compare settings of a scenario, or results: one report, and a gate for regressions
+///
+/// With a scenario, every combination of the values given with --vary is played, or each [variant.NAME] beside the
+/// scenario itself. All have the same seeds, so that their differences are paired. With results (files or folders,
+/// simulated or measured; NAME=PATH gives one a name), those are compared. Differences count as real if they are so with
+/// 95 % confidence for all of them together.
+#[derive(Args, Debug)]
+pub(crate) struct CompareArguments {
+    /// A scenario file; or several results: result.json files or the folders they are in
+    #[arg(required = true, value_name = "SCENARIO|RESULT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Vary a setting: KEY=V1,V2,…; quote values with commas; 1..12 and 0.5s..2s:4 are ranges; may be repeated
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub(crate) vary: Vec<String>,
+
+    /// Take the k-th values of all --vary together, instead of every combination
+    #[arg(long, requires = "vary")]
+    pub(crate) pairs: bool,
+
+    /// What the others are held against, by its label [default: the first]
+    #[arg(long, value_name = "LABEL")]
+    pub(crate) baseline: Option<String>,
+
+    /// Exit with 1 if this is so: METRIC worse|better|higher|lower by AMOUNT, such as 'p95 worse by 5%'; may be repeated
+    #[arg(long, value_name = "RULE")]
+    pub(crate) fail_if: Vec<String>,
+
+    /// Write what the rules of --fail-if found as JUnit XML
+    #[arg(long, value_name = "FILE", requires = "fail_if")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Seed of the first replications, instead of the scenario's
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: Option<u64>,
+
+    /// Independent replications of each point, instead of the scenario's
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) replications: Option<u32>,
+
+    /// Override a value of the scenario for all points; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<String>,
+
+    /// Folder for the results, replaced as a whole [default: faas-lab-results/NAME-comparison]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Runs at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// Print the summary as JSON
     #[arg(long)]

@@ -17,6 +17,8 @@ pub(crate) enum Outcome {
     Missed,
     /// It was ended early: what it shows covers less than was asked for.
     EndedEarly,
+    /// What was asked cannot be told from what there is.
+    Undecided,
 }
 
 impl Outcome {
@@ -24,7 +26,7 @@ impl Outcome {
         match self {
             Outcome::Done => 0,
             Outcome::Missed => 1,
-            Outcome::EndedEarly => 3,
+            Outcome::EndedEarly | Outcome::Undecided => 3,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod check;
+mod compare;
 mod completions;
 mod failure;
 mod init;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     match arguments.command {
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profiles => list::profiles(),

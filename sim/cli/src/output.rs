@@ -18,7 +18,17 @@ pub(crate) const REPORT: &str = "report.html";
 /// One line per request.
 pub(crate) const REQUESTS: &str = "requests.csv";
 
-const OURS: [&str; 4] = [RESULT, TIMELINE, REPORT, REQUESTS];
+/// A comparison with all its results.
+pub(crate) const COMPARISON: &str = "comparison.json";
+/// A row for each entry and metric of a comparison.
+pub(crate) const TABLE: &str = "comparison.csv";
+/// Folder with a folder for each point, and a [`RESULT`] in that.
+pub(crate) const POINTS: &str = "points";
+
+const OURS: [&str; 7] = [RESULT, TIMELINE, REPORT, REQUESTS, COMPARISON, TABLE, POINTS];
+
+/// What shows that a folder is ours.
+const PROOFS: [&str; 2] = [RESULT, COMPARISON];
 
 /// A results folder in the making; dropped without [`publish`](Staging::publish), it leaves nothing behind.
 #[derive(Debug)]
@@ -47,6 +57,9 @@ impl Staging {
     /// Creates a file of the folder.
     pub(crate) fn create(&self, name: &str) -> Result<File, Failure> {
         let path = self.hidden.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| self.failed(name, &error))?;
+        }
         File::create(&path).map_err(|error| self.failed(name, &error))
     }
 
@@ -142,11 +155,29 @@ fn ensure_replaceable(target: &Path) -> Result<(), Failure> {
         let message = format!("{} holds {name}, which is not part of a result", target.display());
         return Err(Failure::new(message).help(elsewhere));
     }
-    if !names.is_empty() && !names.iter().any(|name| name == RESULT) {
+    if !names.is_empty() && !names.iter().any(|name| PROOFS.contains(&name.as_str())) {
         let message = format!("{} holds {} but no {RESULT}: it is not a result of ours", target.display(), names[0]);
         return Err(Failure::new(message).help(elsewhere));
     }
+    if names.iter().any(|name| name == POINTS)
+        && let Some(foreign) = foreign_point(&target.join(POINTS))
+    {
+        let message = format!("{} is not part of a result", foreign.display());
+        return Err(Failure::new(message).help(elsewhere));
+    }
     Ok(())
+}
+
+/// Something below the folder of points that is no result of a point.
+fn foreign_point(points: &Path) -> Option<PathBuf> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    if !points.is_dir() {
+        return Some(points.to_owned());
+    }
+    entries(points).find_map(|point| match point.is_dir() {
+        true => entries(&point).find(|file| !file.ends_with(RESULT)),
+        false => Some(point),
+    })
 }
 
 #[cfg(test)]
@@ -195,6 +226,12 @@ mod tests {
             assert!(failure.contains("help:"), "{failure}");
             assert_eq!(fs::read_dir(&target).expect("a folder").count(), names.len());
         }
+        let points = home.path().join("comparison");
+        put(&points, COMPARISON);
+        put(&points.join(POINTS).join("01-a"), RESULT);
+        assert!(Staging::new(&points).is_ok());
+        put(&points.join(POINTS).join("01-a"), "notes.md");
+        assert!(Staging::new(&points).expect_err("refused").to_string().contains("notes.md"));
         put(home.path(), "file");
         assert!(Staging::new(&home.path().join("file")).is_err());
     }

@@ -20,7 +20,7 @@ use crate::requests::RequestsFile;
 use crate::{interrupt, terminal};
 
 /// Where results go by default.
-const RESULTS: &str = "faas-lab-results";
+pub(crate) const RESULTS: &str = "faas-lab-results";
 
 pub(crate) fn run(arguments: &SimulateArguments) -> Result<Outcome, Failure> {
     let scenario = load(arguments)?;
@@ -110,7 +110,7 @@ fn command(arguments: &SimulateArguments) -> String {
 }
 
 /// `word` as a POSIX shell reads it back.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=:%+,@".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }

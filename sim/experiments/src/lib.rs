@@ -4,9 +4,12 @@
 //! Parallelism lives here and only here: across runs, never inside one. Results do not depend on the number of threads.
 
 mod check;
+pub mod comparison;
 mod contest;
 mod crew;
+pub mod gate;
 pub mod grid;
+pub mod metrics;
 mod replicate;
 pub mod significance;
 mod simulate;

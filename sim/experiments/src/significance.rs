@@ -205,4 +205,4 @@ fn verdict(contrast: &Contrast, key: &str, real: bool) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

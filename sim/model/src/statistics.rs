@@ -140,7 +140,7 @@ pub fn student_t_two_sided(t: f64, degrees_of_freedom: f64) -> Option<f64> {
 
 /// As [`student_t_factor`], for degrees of freedom that need not be whole.
 pub fn student_t_factor_at(degrees_of_freedom: f64, confidence: f64) -> Option<f64> {
-    if !(degrees_of_freedom > 0.0) || !(confidence > 0.0 && confidence < 1.0) {
+    if degrees_of_freedom.is_nan() || degrees_of_freedom <= 0.0 || !(confidence > 0.0 && confidence < 1.0) {
         return None;
     }
     if degrees_of_freedom > 1000.0 {

@@ -1,5 +1,6 @@
 //! The program as its users meet it: words in, text, files and an exit code out.
 
+mod compare;
 mod golden;
 mod hostile;
 

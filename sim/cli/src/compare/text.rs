@@ -1,0 +1,191 @@
+//! The comparison on a terminal: the answer, a ranked table, and what differs from the baseline for certain.
+
+use faas_lab_model::metrics::comparison::{Comparison, Difference, Verdict};
+use faas_lab_model::metrics::result::{self, RunResult};
+use faas_lab_reports::format;
+use faas_lab_reports::text::TextOptions;
+
+/// Columns in their order, with the order in which they give way on a narrow terminal.
+const COLUMNS: [(&str, &str, u32); 9] = [
+    (result::RESPONSE_P50, "median", 5),
+    (result::RESPONSE_P95, "p95", 1),
+    (result::RESPONSE_P99, "p99", 3),
+    (result::ERROR_RATE, "errors", 0),
+    (result::GOODPUT, "goodput", 7),
+    (result::COLD_SHARE, "cold", 6),
+    (result::REPLICAS_MEAN, "replicas", 4),
+    (result::ENERGY, "energy", 8),
+    (result::COST, "cost", 2),
+];
+
+/// Entries whose differences are told; the report has all.
+const MOST_TOLD: usize = 6;
+
+/// Metrics whose differences are told; the report has all.
+const TOLD: [&str; 6] = [
+    result::RESPONSE_P50,
+    result::RESPONSE_P95,
+    result::RESPONSE_P99,
+    result::ERROR_RATE,
+    result::REPLICAS_MEAN,
+    result::COST,
+];
+
+/// Short names for sentences.
+fn short(key: &str) -> &str {
+    match key {
+        key => COLUMNS.iter().find(|(known, ..)| *known == key).map_or(key, |(_, name, _)| name),
+    }
+}
+
+/// The summary, ending in a line break.
+pub(super) fn summary(comparison: &Comparison, options: &TextOptions) -> String {
+    let width = options.width.max(60);
+    let bold = |text: &str| if options.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
+    let mut out = format!("{}\n\n{}\n", bold(&comparison.name), wrapped(&comparison.answer, "", width));
+    out.push_str(&table(comparison, width, &bold));
+    out.push_str(&wrapped(&format!("Ranked by {}.", comparison.ranked_by), "", width));
+    out.push('\n');
+    if let front @ [_, _, ..] = comparison.pareto.as_slice() {
+        let labels: Vec<&str> = front.iter().map(|entry| comparison.entries[*entry].label.as_str()).collect();
+        let text = format!("No other is both cheaper and faster (p99): {}.", labels.join("; "));
+        out.push_str(&wrapped(&text, "", width));
+        out.push('\n');
+    }
+    let base = &comparison.entries[comparison.baseline].label;
+    out.push_str(&format!("\n{}\n", bold(&format!("Held against {base}"))));
+    let others: Vec<&usize> = comparison.ranking.iter().filter(|entry| **entry != comparison.baseline).collect();
+    for entry in others.iter().take(MOST_TOLD) {
+        let text = format!("{}: {}.", comparison.entries[**entry].label, differences(comparison, **entry));
+        out.push_str(&wrapped(&text, "  ", width));
+        out.push('\n');
+    }
+    if others.len() > MOST_TOLD {
+        out.push_str(&format!("  … and {} more: see the report.\n", others.len() - MOST_TOLD));
+    }
+    if !comparison.warnings.is_empty() {
+        out.push('\n');
+    }
+    for warning in &comparison.warnings {
+        out.push_str(&wrapped(&format!("{}: {}", warning.code, warning.text), "! ", width));
+        out.push('\n');
+    }
+    out
+}
+
+fn table(comparison: &Comparison, width: usize, bold: &dyn Fn(&str) -> String) -> String {
+    let cell = |result: &RunResult, key: &str| {
+        let unit = result::metric(key).map_or("count", |metric| metric.unit);
+        let found = result.summary.get(key);
+        found.map_or_else(|| format::NONE.to_owned(), |e| format::estimate_in(e, unit, &result.cost.currency))
+    };
+    let has = |key: &str| comparison.entries.iter().any(|entry| entry.result.summary.contains_key(key));
+    let label = |entry: &usize| clipped(&comparison.entries[*entry].label, width / 2);
+    let labels = comparison.ranking.iter().map(|entry| letters(&label(entry))).max().unwrap_or(0);
+    let wide = |key: &str, name: &str| {
+        let cells = comparison.entries.iter().map(|entry| letters(&cell(&entry.result, key)));
+        cells.max().unwrap_or(0).max(letters(name))
+    };
+    let mut shown: Vec<(usize, u32, usize)> = COLUMNS
+        .iter()
+        .enumerate()
+        .filter(|(_, (key, ..))| has(key))
+        .map(|(index, (key, name, gives))| (index, *gives, wide(key, name)))
+        .collect();
+    let total = |shown: &[(usize, u32, usize)]| 4 + labels + shown.iter().map(|(.., wide)| wide + 2).sum::<usize>();
+    while total(&shown) > width && shown.len() > 1 {
+        let Some(last) = shown.iter().enumerate().max_by_key(|(_, (_, gives, _))| *gives) else { break };
+        let index = last.0;
+        shown.remove(index);
+    }
+    let right = |text: &str, wide: usize| format!("{}{text}", " ".repeat(wide.saturating_sub(letters(text))));
+    let head: String = shown.iter().map(|(index, _, wide)| format!("  {}", right(COLUMNS[*index].1, *wide))).collect();
+    let mut out = format!("\n{}\n", bold(format!("{:1$}{head}", "", 4 + labels).as_str()));
+    for (rank, entry) in comparison.ranking.iter().enumerate() {
+        let cells = shown.iter().map(|(index, _, wide)| {
+            format!("  {}", right(&cell(&comparison.entries[*entry].result, COLUMNS[*index].0), *wide))
+        });
+        let cells: String = cells.collect();
+        let label = label(entry);
+        let pad = " ".repeat(labels - letters(&label));
+        out.push_str(&format!("{:>2}  {label}{pad}{cells}\n", rank + 1));
+    }
+    out
+}
+
+/// `p95 worse by 240 ± 30 ms (+38 %), cost better by …; may be chance: errors; the same: …`.
+fn differences(comparison: &Comparison, entry: usize) -> String {
+    let of = |wanted: &[Verdict]| -> Vec<&Difference> {
+        let own = comparison.differences.iter().filter(|difference| difference.entry == entry);
+        let own = own.filter(|difference| TOLD.contains(&difference.metric.as_str()));
+        own.filter(|difference| wanted.contains(&difference.verdict)).collect()
+    };
+    let currency = &comparison.entries[entry].result.cost.currency;
+    let real = of(&[Verdict::Better, Verdict::Worse, Verdict::Different]);
+    let mut parts = Vec::new();
+    match real.is_empty() {
+        true => parts.push("nothing differs for certain".to_owned()),
+        false => {
+            parts.push(real.iter().map(|difference| words(difference, currency)).collect::<Vec<_>>().join(", "));
+        }
+    }
+    let names = |found: &[&Difference]| found.iter().map(|d| short(&d.metric)).collect::<Vec<_>>().join(", ");
+    let unclear = of(&[Verdict::Unclear]);
+    if !unclear.is_empty() {
+        parts.push(format!("may be chance: {}", names(&unclear)));
+    }
+    parts.join("; ")
+}
+
+fn words(difference: &Difference, currency: &str) -> String {
+    let unit = result::metric(&difference.metric).map_or("count", |metric| metric.unit);
+    let mut size = difference.estimate;
+    let way = match difference.verdict {
+        Verdict::Better => "better",
+        Verdict::Worse => "worse",
+        _ if size.mean > 0.0 => "higher",
+        _ => "lower",
+    };
+    size.mean = size.mean.abs();
+    let relative = difference.relative.map_or_else(String::new, |relative| format!(" ({})", signed(relative)));
+    format!("{} {way} by {}{relative}", short(&difference.metric), format::estimate_in(&size, unit, currency))
+}
+
+/// `+38 %`, `−4.2 %`.
+pub(super) fn signed(relative: f64) -> String {
+    let percent = relative.abs() * 100.0;
+    let places = if percent < 10.0 { 1 } else { 0 };
+    format!("{}{percent:.places$} %", if relative < 0.0 { "−" } else { "+" })
+}
+
+fn letters(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Broken into lines after words; `mark` opens the first line, its width indents the others.
+pub(crate) fn wrapped(text: &str, mark: &str, width: usize) -> String {
+    let indent = " ".repeat(letters(mark));
+    let (mut out, mut line) = (String::new(), mark.to_owned());
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        if !empty && letters(&line) + 1 + letters(word) > width {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line = indent.clone();
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    out + line.trim_end()
+}
