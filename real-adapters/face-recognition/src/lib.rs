@@ -1,1 +1,6 @@
-//! Face detection and recognition as a function.
+//! Face detection and recognition as a function: a picture in; faces, names and the annotated picture out.
+#![forbid(unsafe_code)]
+
+pub mod detect;
+pub mod geometry;
+pub mod nets;
