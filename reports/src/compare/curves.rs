@@ -130,7 +130,7 @@ fn apart(view: &View<'_>) -> Markup {
         (Some(half), None) => format!("Medians differ by a factor of {} at the most", factor(half)),
         _ => "Each result's response times".to_owned(),
     };
-    let text = format!("Response time by percentile, each result beside {} (dotted).", view.baseline().label());
+    let text = format!("Response time by percentile (share of requests that were faster, in %), each result beside {} (dotted).", view.baseline().label());
     html! {
         figure .multiples {
             (caption(&title, &text))
@@ -172,7 +172,7 @@ pub(super) fn over_time(view: &View<'_>) -> Option<Markup> {
     let replicas = |value: f64| format::significant(value, 2);
     let title = match by_peak.as_slice() {
         [(few, least), .., (many, top)] if *top > least * 1.05 => format!(
-            "{} has at most {} replicas ready, {} up to {}",
+            "{} never has more than {} replicas ready on average, {} up to {}",
             few.label(), replicas(*least), many.label(), replicas(*top)
         ),
         [(_, top), ..] => format!("At most {} replicas are ready at once", replicas(*top)),
@@ -250,12 +250,18 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
         Some(currency) => ("cheaper", format!("cost of the measured window, {currency}")),
         None => ("leaner", "replica-hours of the measured window".to_owned()),
     };
-    let (wide, narrow) = scatter::of(&points, &axis, |value| match currency {
-        Some(_) => format::significant(value, 3),
-        None => format::significant(value, 3),
-    });
+    let (wide, narrow) = scatter::of(&points, &axis);
     let best: Vec<&Point<'_>> = points.iter().filter(|point| point.best).collect();
+    let fastest = points.iter().min_by(|a, b| a.up.mean.total_cmp(&b.up.mean)).expect("there are two points");
+    let ends = points.iter().map(|point| point.across.mean).fold((f64::INFINITY, 0.0_f64), |(low, high), at| (low.min(at), high.max(at)));
     let title = match best.as_slice() {
+        _ if ends.1 - ends.0 < 0.02 * ends.1 => format!(
+            "All {} within {} %; {} is the fastest at p99, with {}",
+            if currency.is_some() { "costs lie" } else { "replica-hours lie" },
+            format::significant((100.0 * (ends.1 / ends.0 - 1.0)).max(0.01), 2),
+            fastest.name,
+            format::time(fastest.up.mean)
+        ),
         [one] => format!("{} is both the {} and the fastest at p99", one.name, if currency.is_some() { "cheapest" } else { "leanest" }),
         many => format!("{} of {} results are worth considering: no other is both {what} and faster", many.len(), points.len()),
     };
