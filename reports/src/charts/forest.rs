@@ -2,9 +2,9 @@
 
 use faas_lab_model::metrics::result::Estimate;
 
+use super::Ink;
 use super::plot::{Area, Drawing, Hover, draw_sized};
 use super::scale::Scale;
-use super::Ink;
 
 const WIDTH: f64 = 150.0;
 const HEIGHT: f64 = 20.0;
@@ -18,7 +18,8 @@ pub(crate) fn axis<'a>(differences: impl Iterator<Item = &'a Estimate>) -> (Scal
 /// The axis as the head of a column: zero, and one step to either side.
 pub(crate) fn head((scale, step): (Scale, f64), words: impl Fn(f64) -> String) -> Drawing {
     draw_sized(WIDTH, 22.0, |sheet| {
-        let panel = sheet.panel(Area { left: 6.0, top: 0.0, right: WIDTH - 6.0, bottom: 4.0 }, scale, Scale::Linear(0.0, 1.0));
+        let panel =
+            sheet.panel(Area { left: 6.0, top: 0.0, right: WIDTH - 6.0, bottom: 4.0 }, scale, Scale::Linear(0.0, 1.0));
         let name = |at: f64| if at > 0.0 { format!("+{}", words(at)) } else { words(at) };
         panel.x_axis(&[(-step, name(-step)), (0.0, "0".to_owned()), (step, name(step))]);
         Hover::Shapes

@@ -30,7 +30,8 @@ pub(crate) fn percentiles(all: &[Shown<'_>], baseline: usize) -> Vec<(usize, Dra
     let answered: Vec<&Shown<'_>> = all.iter().filter(|shown| !shown.times.is_empty()).collect();
     let most = most_supported(answered.iter().map(|shown| shown.times));
     let across = Scale::Nines(0.0, most);
-    let ends = answered.iter().flat_map(|shown| [shown.times.quantile(0.01), shown.times.quantile(shown.times.supported())]);
+    let ends =
+        answered.iter().flat_map(|shown| [shown.times.quantile(0.01), shown.times.quantile(shown.times.supported())]);
     let up = Scale::log_around(ends);
     let behind = answered.iter().find(|shown| shown.entry == baseline).map(|shown| points(shown.times, 60));
     let draw = |shown: &&Shown<'_>| {
@@ -38,7 +39,8 @@ pub(crate) fn percentiles(all: &[Shown<'_>], baseline: usize) -> Vec<(usize, Dra
         let area = Area { left: 52.0, top: 8.0, right: WIDTH - 10.0, bottom: height - 24.0 };
         let drawing = draw_sized(WIDTH, height, |sheet| {
             let panel = sheet.panel(area, across, up);
-            let ticks: Vec<(f64, String)> = nines_ticks(most).into_iter().map(|(share, text)| (share, text.replace(" %", ""))).collect();
+            let ticks: Vec<(f64, String)> =
+                nines_ticks(most).into_iter().map(|(share, text)| (share, text.replace(" %", ""))).collect();
             panel.x_grid(&ticks);
             panel.y_axis(&up.log_ticks(5));
             panel.x_axis(&ticks);
@@ -64,11 +66,14 @@ const OVER_TIME: [(&str, &str); 2] = [("replicas ready", "ready replicas"), ("er
 /// Panels over time on common axes, with the numbers behind them; `None` where no result has a series.
 pub(crate) fn over_time(all: &[Shown<'_>], baseline: usize) -> Option<(Vec<(usize, Drawing)>, Table)> {
     let seen = |name: &'static str| all.iter().filter_map(move |shown| series(shown.result, name, None));
-    let top = |name: &'static str| seen(name).flat_map(|series| &series.mean).copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
+    let top = |name: &'static str| {
+        seen(name).flat_map(|series| &series.mean).copied().filter(|value| value.is_finite()).fold(0.0, f64::max)
+    };
     let rows: Vec<(&'static str, &'static str, f64)> =
         OVER_TIME.iter().map(|(name, axis)| (*name, *axis, top(name))).filter(|(_, _, top)| *top > 0.0).collect();
     let length = |shown: &Shown<'_>| {
-        let steps = rows.iter().filter_map(|(name, ..)| series(shown.result, name, None)).map(|series| series.mean.len()).max();
+        let steps =
+            rows.iter().filter_map(|(name, ..)| series(shown.result, name, None)).map(|series| series.mean.len()).max();
         steps.unwrap_or(0) as f64 * shown.result.timeline.step_seconds
     };
     let seconds = all.iter().map(length).filter(|length| length.is_finite()).fold(0.0, f64::max);
@@ -120,7 +125,11 @@ fn line(shown: &Shown<'_>, name: &str) -> Option<Vec<(f64, f64)>> {
 }
 
 fn table(all: &[Shown<'_>], rows: &[(&str, &str, f64)], seconds: f64) -> Table {
-    let steps = all.iter().map(|shown| shown.result.timeline.step_seconds).filter(|step| *step > 0.0).fold(f64::INFINITY, f64::min);
+    let steps = all
+        .iter()
+        .map(|shown| shown.result.timeline.step_seconds)
+        .filter(|step| *step > 0.0)
+        .fold(f64::INFINITY, f64::min);
     let count = (seconds / steps).ceil().clamp(1.0, ROWS as f64) as usize;
     let span = seconds / count as f64;
     let (mut head, mut entries) = (vec!["from".to_owned()], vec![None]);

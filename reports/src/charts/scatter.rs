@@ -61,9 +61,18 @@ fn paint(layout: Layout, points: &[Point<'_>], across_name: &str) -> Drawing {
             let at = panel.at(point.across.mean, point.up.mean);
             sheet.group("e dot", Some(point.entry), || {
                 sheet.rule(panel.at(left, point.up.mean), panel.at(right, point.up.mean), point.look.ink);
-                sheet.rule(panel.at(point.across.mean, low.max(1e-9)), panel.at(point.across.mean, high), point.look.ink);
+                sheet.rule(
+                    panel.at(point.across.mean, low.max(1e-9)),
+                    panel.at(point.across.mean, high),
+                    point.look.ink,
+                );
                 let filled = if point.best { "f" } else { "o" };
-                sheet.mark(at, if point.best { 6.0 } else { 5.0 }, &format!("{filled} {}", point.look.ink.class()), &point.words);
+                sheet.mark(
+                    at,
+                    if point.best { 6.0 } else { 5.0 },
+                    &format!("{filled} {}", point.look.ink.class()),
+                    &point.words,
+                );
             });
         }
         let places: Vec<(f64, f64)> = points.iter().map(|point| panel.at(point.across.mean, point.up.mean)).collect();
@@ -93,9 +102,13 @@ fn names(points: &[Point<'_>], places: &[(f64, f64)], area: Area) -> Vec<(usize,
             ((x - 11.0, y), Stand::Left, [x - 11.0 - width, y - half, x - 9.0, y + half]),
         ];
         let free = |bounds: &[f64; 4]| {
-            let inside = bounds[0] >= area.left && bounds[2] <= area.right + 20.0 && bounds[1] >= area.top - 12.0 && bounds[3] <= area.bottom;
+            let inside = bounds[0] >= area.left
+                && bounds[2] <= area.right + 20.0
+                && bounds[1] >= area.top - 12.0
+                && bounds[3] <= area.bottom;
             let clear = |(other, taken): (usize, &[f64; 4])| {
-                let apart = bounds[2] < taken[0] || taken[2] < bounds[0] || bounds[3] < taken[1] || taken[3] < bounds[1];
+                let apart =
+                    bounds[2] < taken[0] || taken[2] < bounds[0] || bounds[3] < taken[1] || taken[3] < bounds[1];
                 other == index || apart
             };
             inside && taken.iter().enumerate().all(clear)

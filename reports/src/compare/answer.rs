@@ -23,7 +23,10 @@ pub(super) fn sentence(view: &View<'_>) -> (Verdict, String) {
         return (verdict, format!("{text} There is nothing to compare it with."));
     }
     if view.ranked.iter().all(|seen| seen.requests == 0) {
-        return (Verdict::Unsure, "No request arrived in any of the results, so there is nothing to compare.".to_owned());
+        return (
+            Verdict::Unsure,
+            "No request arrived in any of the results, so there is nothing to compare.".to_owned(),
+        );
     }
     let partial = view.ranked.iter().filter(|seen| seen.entry.result.partial).count();
     let (verdict, text) = if view.ranked.iter().any(|seen| !seen.entry.result.objectives.is_empty()) {
@@ -33,7 +36,10 @@ pub(super) fn sentence(view: &View<'_>) -> (Verdict, String) {
     };
     match partial {
         0 => (verdict, text),
-        _ => (verdict, format!("{text} {} ended early, so this covers only what was done by then.", counted(view, partial))),
+        _ => (
+            verdict,
+            format!("{text} {} ended early, so this covers only what was done by then.", counted(view, partial)),
+        ),
     }
 }
 
@@ -133,7 +139,9 @@ fn price(view: &View<'_>, best: &Seen<'_>) -> String {
                 Some(Truth::Same) => format!(" at the same cost as {}", base.label()),
                 Some(Truth::Unclear) => format!(" at a cost that cannot be told from that of {}", base.label()),
                 _ if (ratio - 1.0).abs() < 0.005 => format!(" at about the same cost as {}", base.label()),
-                _ if ratio >= 2.0 => format!(" at {} times the cost of {}", format::significant(ratio, 2), base.label()),
+                _ if ratio >= 2.0 => {
+                    format!(" at {} times the cost of {}", format::significant(ratio, 2), base.label())
+                }
                 _ => format!(" at {} % of the cost of {}", format::significant(100.0 * ratio, 2), base.label()),
             }
         }
@@ -195,7 +203,10 @@ fn objectives(seen: &Seen<'_>) -> String {
         let unit = words::unit_of(&objective.metric);
         let name = match objective.metric.as_str() {
             result::ERROR_RATE => "errors".to_owned(),
-            metric => metric.strip_prefix("response_").filter(|rest| rest.starts_with('p')).map_or_else(|| words::metric_words(metric), str::to_owned),
+            metric => metric
+                .strip_prefix("response_")
+                .filter(|rest| rest.starts_with('p'))
+                .map_or_else(|| words::metric_words(metric), str::to_owned),
         };
         // A word before the first sign names the function that the objective is about.
         let whose = objective.text.split([' ', ':']).next().filter(|word| {
@@ -244,5 +255,9 @@ fn beginning(view: &View<'_>, seen: &Seen<'_>) -> String {
 }
 
 fn article(word: &str) -> &'static str {
-    if word.starts_with(['a', 'e', 'i', 'o', '8']) || word.starts_with("11 ") || word.starts_with("18 ") { "an" } else { "a" }
+    if word.starts_with(['a', 'e', 'i', 'o', '8']) || word.starts_with("11 ") || word.starts_with("18 ") {
+        "an"
+    } else {
+        "a"
+    }
 }

@@ -65,7 +65,8 @@ fn together(view: &View<'_>) -> String {
 /// Whom the curves describe: those that were answered, which may be few.
 fn described(view: &View<'_>) -> String {
     let shares: Vec<f64> = view.ranked.iter().filter_map(Seen::lost).map(|lost| 1.0 - lost).collect();
-    let (least, most) = shares.iter().fold((1.0_f64, 0.0_f64), |(least, most), share| (least.min(*share), most.max(*share)));
+    let (least, most) =
+        shares.iter().fold((1.0_f64, 0.0_f64), |(least, most), share| (least.min(*share), most.max(*share)));
     let mut text = match () {
         () if shares.is_empty() => String::new(),
         () if least == 1.0 => "Every request was answered in full.".to_owned(),
@@ -79,7 +80,9 @@ fn described(view: &View<'_>) -> String {
         ),
     };
     if view.ranked.len() > MOST_LINES {
-        text += &format!(" Shown are the {MOST_LINES} best by rank, the baseline among them; the table above chooses others.");
+        text += &format!(
+            " Shown are the {MOST_LINES} best by rank, the baseline among them; the table above chooses others."
+        );
     }
     text
 }
@@ -126,11 +129,16 @@ fn apart(view: &View<'_>) -> Markup {
         (Some(half), Some(slow)) if slow > 1.5 * half => {
             format!("Medians differ by a factor of {} at the most, p99 by {}", factor(half), factor(slow))
         }
-        (Some(half), Some(slow)) => format!("Medians differ by a factor of {} and p99 by {}", factor(half), factor(slow)),
+        (Some(half), Some(slow)) => {
+            format!("Medians differ by a factor of {} and p99 by {}", factor(half), factor(slow))
+        }
         (Some(half), None) => format!("Medians differ by a factor of {} at the most", factor(half)),
         _ => "Each result's response times".to_owned(),
     };
-    let text = format!("Response time by percentile (share of requests that were faster, in %), each result beside {} (dotted).", view.baseline().label());
+    let text = format!(
+        "Response time by percentile (share of requests that were faster, in %), each result beside {} (dotted).",
+        view.baseline().label()
+    );
     html! {
         figure .multiples {
             (caption(&title, &text))
@@ -173,15 +181,24 @@ pub(super) fn over_time(view: &View<'_>) -> Option<Markup> {
     let title = match by_peak.as_slice() {
         [(few, least), .., (many, top)] if *top > least * 1.05 => format!(
             "{} never has more than {} replicas ready on average, {} up to {}",
-            few.label(), replicas(*least), many.label(), replicas(*top)
+            few.label(),
+            replicas(*least),
+            many.label(),
+            replicas(*top)
         ),
         [(_, top), ..] => format!("At most {} replicas are ready at once", replicas(*top)),
         [] => "When requests are lost".to_owned(),
     };
-    let mut text = format!("Each result beside {} (dotted), means of all replications on common axes.", view.baseline().label());
-    let worst = view.ranked.iter().filter_map(|seen| Some((seen, peak(seen, "errors")?))).max_by(|a, b| a.1.1.total_cmp(&b.1.1));
+    let mut text =
+        format!("Each result beside {} (dotted), means of all replications on common axes.", view.baseline().label());
+    let worst = view
+        .ranked
+        .iter()
+        .filter_map(|seen| Some((seen, peak(seen, "errors")?)))
+        .max_by(|a, b| a.1.1.total_cmp(&b.1.1));
     if let Some((seen, (at, rate))) = worst {
-        text += &format!(" Losses are worst with {}, {} around {}.", seen.label(), format::rate(rate), format::time(at));
+        text +=
+            &format!(" Losses are worst with {}, {} around {}.", seen.label(), format::rate(rate), format::time(at));
     }
     Some(html! {
         figure .multiples {
@@ -233,14 +250,22 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
         .enumerate()
         .map(|(rank, place)| {
             let (seen, across, up) = *place;
-            let unit = if currency.is_some() { words_of(across.mean) } else { format!("{} replica-hours", words_of(across.mean)) };
+            let unit = if currency.is_some() {
+                words_of(across.mean)
+            } else {
+                format!("{} replica-hours", words_of(across.mean))
+            };
             Point {
                 entry: seen.index,
                 name: seen.label(),
                 look: seen.look,
                 across,
                 up,
-                best: if currency.is_some() && !pareto.is_empty() { pareto.contains(&seen.index) } else { !beaten(place) },
+                best: if currency.is_some() && !pareto.is_empty() {
+                    pareto.contains(&seen.index)
+                } else {
+                    !beaten(place)
+                },
                 chief: rank == 0 || seen.index == view.baseline,
                 words: scatter::words(seen.label(), &unit, &up),
             }
@@ -253,7 +278,10 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
     let (wide, narrow) = scatter::of(&points, &axis);
     let best: Vec<&Point<'_>> = points.iter().filter(|point| point.best).collect();
     let fastest = points.iter().min_by(|a, b| a.up.mean.total_cmp(&b.up.mean)).expect("there are two points");
-    let ends = points.iter().map(|point| point.across.mean).fold((f64::INFINITY, 0.0_f64), |(low, high), at| (low.min(at), high.max(at)));
+    let ends = points
+        .iter()
+        .map(|point| point.across.mean)
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), at| (low.min(at), high.max(at)));
     let title = match best.as_slice() {
         _ if ends.1 - ends.0 < 0.02 * ends.1 => format!(
             "All {} within {} %; {} is the fastest at p99, with {}",
@@ -262,8 +290,16 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
             fastest.name,
             format::time(fastest.up.mean)
         ),
-        [one] => format!("{} is both the {} and the fastest at p99", one.name, if currency.is_some() { "cheapest" } else { "leanest" }),
-        many => format!("{} of {} results are worth considering: no other is both {what} and faster", many.len(), points.len()),
+        [one] => format!(
+            "{} is both the {} and the fastest at p99",
+            one.name,
+            if currency.is_some() { "cheapest" } else { "leanest" }
+        ),
+        many => format!(
+            "{} of {} results are worth considering: no other is both {what} and faster",
+            many.len(),
+            points.len()
+        ),
     };
     let left_out = view.ranked.len() - points.len();
     let mut text = "Left is cheaper, low is faster; filled points lie on the front, with 95 % intervals.".to_owned();
@@ -271,7 +307,11 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
         text = "Results have no cost in one currency, so replica-hours stand for it. Left is leaner, low is faster; filled points lie on the front.".to_owned();
     }
     if left_out > 0 {
-        text += &format!(" {} without both figures {} left out.", words::plural(left_out as u64, "result"), if left_out == 1 { "is" } else { "are" });
+        text += &format!(
+            " {} without both figures {} left out.",
+            words::plural(left_out as u64, "result"),
+            if left_out == 1 { "is" } else { "are" }
+        );
     }
     html! {
         figure {

@@ -79,12 +79,17 @@ fn title(view: &View<'_>, metrics: &[&str], others: usize) -> String {
         (0, 0, real) => words::capitalized(&format!("{} really differ from {base} in {name}", of(real))),
         (better, 0, _) => words::capitalized(&format!("{} really have a better {name} than {base}", of(better))),
         (0, worse, _) => words::capitalized(&format!("{} really have a worse {name} than {base}", of(worse))),
-        (better, worse, _) => format!("{} of {others} really have a better {name} than {base}, {worse} a worse one", better),
+        (better, worse, _) => {
+            format!("{} of {others} really have a better {name} than {base}, {worse} a worse one", better)
+        }
     }
 }
 
 fn of_metric<'v>(view: &'v View<'_>, metric: &str) -> impl Iterator<Item = &'v Difference> {
-    view.comparison.differences.iter().filter(move |difference| difference.metric == metric && difference.estimate.mean.is_finite())
+    view.comparison
+        .differences
+        .iter()
+        .filter(move |difference| difference.metric == metric && difference.estimate.mean.is_finite())
 }
 
 fn axis(view: &View<'_>, metric: &str) -> Markup {
@@ -118,13 +123,17 @@ fn text(view: &View<'_>, difference: &Difference) -> String {
     let unit = words::unit_of(&difference.metric);
     let mut text = match (unit, difference.relative) {
         ("share", _) => points(difference),
-        ("currency", Some(relative)) if relative.is_finite() && relative != 0.0 => return percent(difference, relative),
+        ("currency", Some(relative)) if relative.is_finite() && relative != 0.0 => {
+            return percent(difference, relative);
+        }
         (unit, _) => format::estimate_in(&difference.estimate, unit, view.currency().unwrap_or_default()),
     };
     if difference.estimate.mean > 0.0 {
         text.insert(0, '+');
     }
-    if let Some(relative) = difference.relative.filter(|relative| relative.is_finite() && unit != "share" && *relative != 0.0) {
+    if let Some(relative) =
+        difference.relative.filter(|relative| relative.is_finite() && unit != "share" && *relative != 0.0)
+    {
         let sign = if relative > 0.0 { "+" } else { "" };
         text += &format!(" ({sign}{} %)", format::significant(relative * 100.0, 2));
     }

@@ -162,7 +162,9 @@ fn common_prefix<'k>(mut keys: impl Iterator<Item = &'k String>) -> &'k str {
 fn settings_of(seen: &Seen<'_>) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     if let Ok(scenario) = seen.entry.result.scenario.toml.parse::<toml::Table>() {
-        for (key, value) in scenario.iter().filter(|(key, _)| !["name", "variant", "seed", "replications"].contains(&key.as_str())) {
+        for (key, value) in
+            scenario.iter().filter(|(key, _)| !["name", "variant", "seed", "replications"].contains(&key.as_str()))
+        {
             flatten(key, value, &mut settings);
         }
     }
@@ -171,7 +173,9 @@ fn settings_of(seen: &Seen<'_>) -> BTreeMap<String, String> {
 
 fn flatten(key: &str, value: &toml::Value, settings: &mut BTreeMap<String, String>) {
     match value {
-        toml::Value::Table(table) => table.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, settings)),
+        toml::Value::Table(table) => {
+            table.iter().for_each(|(name, value)| flatten(&format!("{key}.{name}"), value, settings))
+        }
         toml::Value::Array(items) if items.iter().all(toml::Value::is_table) => {
             items.iter().enumerate().for_each(|(index, item)| flatten(&format!("{key}.{index}"), item, settings));
         }

@@ -1,4 +1,4 @@
-//! Where are requests lost? A table whose cells are as dark as the losses: one setting against the other where two were
+//! Where are requests lost? A table whose cells are coloured by the losses: one setting against the other where two were
 //! varied, and each result against the hops that gave up.
 
 use faas_lab_model::metrics::result::OutcomeKind;
@@ -9,7 +9,7 @@ use super::{caption, swatch};
 use crate::format;
 use crate::words;
 
-/// Shares from which a cell is one step darker; the same on every page, so that pages can be held side by side.
+/// Shares from which a cell is one step stronger in colour; the same on every page, so that pages can be held side by side.
 const STEPS: [f64; 7] = [0.0, 0.001, 0.01, 0.03, 0.1, 0.3, 0.6];
 
 /// One way of being lost.
@@ -24,7 +24,7 @@ pub(super) fn losses(view: &View<'_>) -> Markup {
     let ways = ways(view);
     html! {
         figure .heat-map {
-            (caption(&title(view), "Share of requests without a full answer: the darker the cell, the more are lost."))
+            (caption(&title(view), "Share of requests without a full answer: the stronger the colour, the more are lost."))
             @if let [first, second] = view.comparison.axes.as_slice() {
                 @if view.ranked.iter().all(|seen| seen.entry.values.len() == 2) {
                     (grid(view, (&first.key, &first.values), (&second.key, &second.values)))
@@ -62,18 +62,23 @@ fn title(view: &View<'_>) -> String {
     let mut judged: Vec<(&Seen<'_>, f64)> = view.ranked.iter().filter_map(|seen| Some((seen, seen.lost()?))).collect();
     judged.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (Some((least, low)), Some((most, high))) = (judged.first(), judged.last()) else { return String::new() };
-    let main = most.losses().into_iter().max_by_key(|(_, count)| *count).map(|(way, _)| way_words(way)).unwrap_or_default();
+    let main =
+        most.losses().into_iter().max_by_key(|(_, count)| *count).map(|(way, _)| way_words(way)).unwrap_or_default();
     let first = format!("{} loses {} of its requests, most of them {main}", most.label(), format::share(*high));
     match judged.len() {
         1 => first,
-        _ if format::share(*low) == format::share(*high) => format!("All lose {} of their requests", format::share(*high)),
+        _ if format::share(*low) == format::share(*high) => {
+            format!("All lose {} of their requests", format::share(*high))
+        }
         _ => format!("{first}; {} loses {}", least.label(), format::share(*low)),
     }
 }
 
 /// One setting down, the other across.
 fn grid(view: &View<'_>, (down, rows): (&str, &[String]), (across, columns): (&str, &[String])) -> Markup {
-    let at = |row: &String, column: &String| view.ranked.iter().find(|seen| seen.entry.values == [row.clone(), column.clone()]);
+    let at = |row: &String, column: &String| {
+        view.ranked.iter().find(|seen| seen.entry.values == [row.clone(), column.clone()])
+    };
     html! {
         div .scroll tabindex="0" role="region" aria-label="Losses by setting" {
             table .heat {
@@ -134,18 +139,21 @@ fn by_hop(view: &View<'_>, ways: &[Loss<'_>]) -> Markup {
 
 fn cell(share: Option<f64>) -> Markup {
     match share {
-        Some(share) => html! { td class={ "n h" (step(share)) } data-v=(format!("{share:.9}")) { (format::share(share)) } },
+        Some(share) => {
+            html! { td class={ "n h" (step(share)) } data-v=(format!("{share:.9}")) { (format::share(share)) } }
+        }
         None => html! { td .n { (format::NONE) } },
     }
 }
 
-/// How dark a share is, from 0 to 7; exactly none is not dark at all.
+/// How strongly a share is coloured, from 0 to 7; exactly none is not coloured at all.
 fn step(share: f64) -> usize {
     if share > 0.0 { STEPS.iter().filter(|from| share >= **from).count() } else { 0 }
 }
 
 fn legend() -> Markup {
-    let until = |index: usize| STEPS.get(index).map_or("more".to_owned(), |share| format!("below {}", format::share(*share)));
+    let until =
+        |index: usize| STEPS.get(index).map_or("more".to_owned(), |share| format!("below {}", format::share(*share)));
     html! {
         p .legend .quiet aria-hidden="true" {
             span .h0 { "none" }

@@ -30,7 +30,9 @@ pub(super) fn measured(view: &View<'_>) -> Option<Markup> {
     if !view.is_mixed() {
         return None;
     }
-    let of = |source: Source| -> Vec<&Seen<'_>> { view.ranked.iter().filter(|seen| seen.entry.result.source == source).collect() };
+    let of = |source: Source| -> Vec<&Seen<'_>> {
+        view.ranked.iter().filter(|seen| seen.entry.result.source == source).collect()
+    };
     let (measured, simulated) = (of(Source::Measured), of(Source::Simulated));
     Some(html! {
         @for real in measured.iter().take(MOST) {
@@ -84,7 +86,9 @@ fn title(real: &Seen<'_>, simulated: &[&Seen<'_>]) -> String {
         (truth > 0.0).then(|| (seen, sim / truth - 1.0))
     });
     match nearest {
-        Some((seen, error)) if error.abs() < 0.005 => format!("{} has the p95 that {} measured", seen.label(), real.label()),
+        Some((seen, error)) if error.abs() < 0.005 => {
+            format!("{} has the p95 that {} measured", seen.label(), real.label())
+        }
         Some((seen, error)) => format!(
             "{} puts the p95 {} % {} what {} measured",
             seen.label(),

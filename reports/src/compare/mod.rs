@@ -83,7 +83,8 @@ fn body(view: &View<'_>, tool: &Tool) -> Markup {
 fn opening(view: &View<'_>) -> String {
     let count = view.ranked.len() as u64;
     let replications: Vec<usize> = view.ranked.iter().map(|seen| seen.entry.result.replications.len()).collect();
-    let (least, most) = (replications.iter().min().copied().unwrap_or(0), replications.iter().max().copied().unwrap_or(0));
+    let (least, most) =
+        (replications.iter().min().copied().unwrap_or(0), replications.iter().max().copied().unwrap_or(0));
     let mut text = words::plural(count, "result");
     let sources: Vec<&str> = ["simulated", "measured"]
         .into_iter()

@@ -3,8 +3,8 @@
 use faas_lab_model::metrics::result::{self, Estimate, OutcomeKind, Source};
 use maud::{Markup, html};
 
-use super::view::{Seen, View};
 use super::swatch;
+use super::view::{Seen, View};
 use crate::format;
 use crate::words;
 
@@ -23,8 +23,10 @@ struct Cell {
 
 /// The table.
 pub(super) fn ranking(view: &View<'_>) -> Markup {
-    let columns: Vec<Column<'_>> =
-        columns(view).into_iter().filter(|column| view.ranked.iter().any(|seen| (column.cell)(seen).is_some())).collect();
+    let columns: Vec<Column<'_>> = columns(view)
+        .into_iter()
+        .filter(|column| view.ranked.iter().any(|seen| (column.cell)(seen).is_some()))
+        .collect();
     let judged = view.ranked.iter().any(|seen| !seen.entry.result.objectives.is_empty());
     let rule = view.comparison.ranked_by.trim();
     html! {
@@ -98,7 +100,9 @@ fn columns<'v>(view: &'v View<'_>) -> Vec<Column<'v>> {
     let metric = |head: &str, key: &'static str| Column {
         head: head.to_owned(),
         about: about(key),
-        cell: Box::new(move |seen| seen.of(key).map(|estimate| cell(estimate, words::unit_of(key), &seen.entry.result.cost.currency))),
+        cell: Box::new(move |seen| {
+            seen.of(key).map(|estimate| cell(estimate, words::unit_of(key), &seen.entry.result.cost.currency))
+        }),
     };
     let lost = |head: &str, kind: OutcomeKind| Column {
         head: head.to_owned(),

@@ -72,7 +72,11 @@ impl<'c> View<'c> {
     /// Entries whose curves are in the page: the best, and the baseline.
     pub(super) fn drawn(&self) -> impl Iterator<Item = &Seen<'c>> {
         let baseline = self.baseline;
-        self.ranked.iter().enumerate().filter(move |(rank, seen)| *rank < MOST_DRAWN || seen.index == baseline).map(|(_, seen)| seen)
+        self.ranked
+            .iter()
+            .enumerate()
+            .filter(move |(rank, seen)| *rank < MOST_DRAWN || seen.index == baseline)
+            .map(|(_, seen)| seen)
     }
 
     /// The first `most` by rank, one of which is the baseline: what is shown until a reader chooses.
@@ -253,6 +257,7 @@ fn scaling_of(result: &RunResult) -> String {
         toml::Value::Table(table) => table.keys().next().cloned(),
         _ => None,
     };
-    let names: Vec<String> = functions.into_iter().flat_map(|functions| functions.values()).filter_map(policy).collect();
+    let names: Vec<String> =
+        functions.into_iter().flat_map(|functions| functions.values()).filter_map(policy).collect();
     names.join(", ")
 }

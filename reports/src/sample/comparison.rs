@@ -54,7 +54,12 @@ pub fn beside_each_other(name: &str, axes: Vec<Axis>, entries: Vec<Entry>) -> Co
 
 fn difference(entries: &[Entry], index: usize, metric: &str, less_is_better: bool) -> Option<Difference> {
     let values = |index: usize| -> Vec<f64> {
-        entries[index].result.replications.iter().filter_map(|replication| replication.metrics.get(metric).copied()).collect()
+        entries[index]
+            .result
+            .replications
+            .iter()
+            .filter_map(|replication| replication.metrics.get(metric).copied())
+            .collect()
     };
     let estimate = Estimate::from_pairs(&values(index), &values(0))?;
     let base = entries[0].result.summary.get(metric)?.mean;
@@ -79,7 +84,8 @@ fn difference(entries: &[Entry], index: usize, metric: &str, less_is_better: boo
 /// `count` variants over a policy and a timeout, from fast and dear to slow and cheap.
 pub fn grid(count: usize) -> Comparison {
     let policies = ["fixed", "capacity", "hpa", "ce-alert"];
-    let timeouts: Vec<String> = (0..count.div_ceil(policies.len())).map(|index| format!("{}s", 5 * (index + 1))).collect();
+    let timeouts: Vec<String> =
+        (0..count.div_ceil(policies.len())).map(|index| format!("{}s", 5 * (index + 1))).collect();
     let cells = policies.iter().flat_map(|policy| timeouts.iter().map(move |timeout| (*policy, timeout)));
     let entries = cells
         .take(count)

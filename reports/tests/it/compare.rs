@@ -60,7 +60,10 @@ fn the_cheapest_that_meets_the_objective_is_the_answer() {
 #[test]
 fn nothing_meets_the_objective() {
     let said = answer(&judged(two(), 0.01));
-    assert!(said.starts_with("Not one of the 2 meets p95 < 10 ms. fast is ranked first, but its p95 response time is "), "{said}");
+    assert!(
+        said.starts_with("Not one of the 2 meets p95 < 10 ms. fast is ranked first, but its p95 response time is "),
+        "{said}"
+    );
 }
 
 #[test]
@@ -69,7 +72,10 @@ fn without_an_objective_there_is_only_an_order() {
     comparison.entries.iter_mut().for_each(|entry| entry.result.objectives.clear());
     let comparison = beside_each_other("open", Vec::new(), comparison.entries);
     let said = answer(&comparison);
-    assert!(said.starts_with("No objective is set. By objectives met, then cost, then p99, slow comes first, with a p99 "), "{said}");
+    assert!(
+        said.starts_with("No objective is set. By objectives met, then cost, then p99, slow comes first, with a p99 "),
+        "{said}"
+    );
 }
 
 #[test]
@@ -79,7 +85,9 @@ fn equal_results_cannot_be_told_apart() {
     let said = answer(&comparison);
     assert!(said.contains("cannot be told apart from other"), "{said}");
     assert!(comparison.differences.iter().all(|difference| difference.verdict == Verdict::Same));
-    assert!(render(&comparison).contains("No difference from one in p95 response time is certain to be more than chance"));
+    assert!(
+        render(&comparison).contains("No difference from one in p95 response time is certain to be more than chance")
+    );
 }
 
 #[test]
@@ -134,7 +142,11 @@ fn results_may_lack_anything() {
     for (index, lacking) in without.iter().enumerate() {
         let whole = || entry("whole", variant(0.0, 0));
         render(&beside_each_other("lacking", Vec::new(), vec![entry("lacking", lacking.clone()), whole()]));
-        render(&beside_each_other("lacking", Vec::new(), vec![whole(), entry(&format!("lacking {index}"), lacking.clone())]));
+        render(&beside_each_other(
+            "lacking",
+            Vec::new(),
+            vec![whole(), entry(&format!("lacking {index}"), lacking.clone())],
+        ));
     }
     let all = without.into_iter().enumerate().map(|(index, result)| entry(&index.to_string(), result)).collect();
     let page = render(&beside_each_other("all", Vec::new(), all));
@@ -144,7 +156,9 @@ fn results_may_lack_anything() {
 #[test]
 fn empty_results_are_no_answer() {
     let empty = vec![entry("a", sample::nothing()), entry("b", sample::nothing())];
-    assert!(answer(&beside_each_other("empty", Vec::new(), empty)).starts_with("No request arrived in any of the results"));
+    assert!(
+        answer(&beside_each_other("empty", Vec::new(), empty)).starts_with("No request arrived in any of the results")
+    );
 }
 
 #[test]
@@ -163,7 +177,8 @@ fn without_costs_replica_hours_stand_for_them() {
 fn simulated_and_measured_are_held_against_each_other() {
     let mut real = variant(0.3, 5);
     real.source = Source::Measured;
-    let page = render(&beside_each_other("mixed", Vec::new(), vec![entry("pi", real), entry("forecast", variant(0.2, 2))]));
+    let page =
+        render(&beside_each_other("mixed", Vec::new(), vec![entry("pi", real), entry("forecast", variant(0.2, 2))]));
     for said in ["forecast puts the p95 ", " below what pi measured", "Errors of the simulation against pi"] {
         assert!(page.contains(said), "{said}");
     }
@@ -203,7 +218,10 @@ fn hostile_names_are_only_words() {
     let evil = "<script>alert(\"1\")</script>&'";
     let mut comparison = grid(4);
     (comparison.name, comparison.command, comparison.ranked_by) = (evil.to_owned(), evil.to_owned(), evil.to_owned());
-    comparison.axes = vec![Axis { key: evil.to_owned(), values: vec![evil.to_owned()] }, Axis { key: evil.to_owned(), values: vec![evil.to_owned()] }];
+    comparison.axes = vec![
+        Axis { key: evil.to_owned(), values: vec![evil.to_owned()] },
+        Axis { key: evil.to_owned(), values: vec![evil.to_owned()] },
+    ];
     comparison.warnings.push(Warning { code: evil.to_owned(), text: evil.to_owned() });
     for (index, entry) in comparison.entries.iter_mut().enumerate() {
         entry.label = format!("{evil}{index}");

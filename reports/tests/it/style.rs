@@ -21,7 +21,10 @@ fn themes() -> (Theme, Theme) {
             }
             let theme = if depth_of_dark.is_some() { &mut dark } else { &mut light };
             for declaration in line.split(';') {
-                let Some((name, value)) = declaration.trim().trim_start_matches(":root {").trim().split_once(": #") else { continue };
+                let Some((name, value)) = declaration.trim().trim_start_matches(":root {").trim().split_once(": #")
+                else {
+                    continue;
+                };
                 if let Some(name) = name.strip_prefix("--") {
                     theme.insert(name.to_owned(), color(value.trim()));
                 }
