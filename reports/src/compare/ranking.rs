@@ -12,8 +12,11 @@ use crate::words;
 struct Column<'v> {
     head: String,
     about: &'static str,
-    cell: Box<dyn Fn(&Seen<'_>) -> Option<Cell> + 'v>,
+    cell: Box<CellOf<'v>>,
 }
+
+/// What a column has of a result.
+type CellOf<'v> = dyn Fn(&Seen<'_>) -> Option<Cell> + 'v;
 
 struct Cell {
     value: f64,
