@@ -121,9 +121,9 @@ fn without_objective(view: &View<'_>) -> String {
     text
 }
 
-/// The rule of the ranking without a full stop, fit for the middle of a sentence.
+/// The rule of the ranking without a full stop and without its reason, fit for the middle of a sentence.
 fn rule(view: &View<'_>) -> String {
-    let rule = view.comparison.ranked_by.trim().trim_end_matches('.');
+    let rule = view.comparison.ranked_by.split(", since").next().unwrap_or_default().trim().trim_end_matches('.');
     if rule.is_empty() { "the order given".to_owned() } else { rule.to_owned() }
 }
 
