@@ -15,6 +15,14 @@ use crate::{format, words};
 
 /// All on one pair of axes, then each on its own beside the baseline.
 pub(super) fn response_times(view: &View<'_>) -> Markup {
+    html! {
+        (lines(view))
+        @if view.ranked.len() > 1 && view.ranked.iter().any(|seen| !seen.answered.is_empty()) { (apart(view)) }
+    }
+}
+
+/// All on one pair of axes.
+pub(super) fn lines(view: &View<'_>) -> Markup {
     let first = view.first(MOST_LINES);
     let curves: Vec<Curve<'_>> = view
         .drawn()
@@ -37,7 +45,6 @@ pub(super) fn response_times(view: &View<'_>) -> Markup {
             (svg(&narrow, "narrow", label))
             details { summary { "The numbers" } (table(&numbers)) }
         }
-        @if view.ranked.len() > 1 { (apart(view)) }
     }
 }
 

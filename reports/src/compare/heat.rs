@@ -36,6 +36,12 @@ pub(super) fn losses(view: &View<'_>) -> Markup {
     }
 }
 
+/// Each result against the hops, without a title; nothing where nothing was lost.
+pub(super) fn by_result(view: &View<'_>) -> Markup {
+    let ways = ways(view);
+    html! { @if !ways.is_empty() { figure .heat-map { (caption(&title(view), "")) (by_hop(view, &ways)) } } }
+}
+
 /// The ways in which requests were lost, most frequent first.
 fn ways<'v>(view: &'v View<'_>) -> Vec<Loss<'v>> {
     let mut ways: Vec<(Loss<'v>, f64)> = Vec::new();

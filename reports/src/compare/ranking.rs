@@ -71,6 +71,35 @@ pub(super) fn ranking(view: &View<'_>) -> Markup {
     }
 }
 
+/// The same figures without ranks, in the order given.
+pub(super) fn side_by_side(view: &View<'_>) -> Markup {
+    let columns: Vec<Column<'_>> =
+        columns(view).into_iter().filter(|column| view.ranked.iter().any(|seen| (column.cell)(seen).is_some())).collect();
+    html! {
+        div .scroll tabindex="0" role="region" aria-label="Runs side by side" {
+            table #ranked {
+                caption { "Means over replications, the half-width of their 95 % interval below" }
+                thead {
+                    tr { th scope="col" { "run" } @for column in &columns { th .n scope="col" title=(column.about) { (column.head) } } }
+                }
+                tbody {
+                    @for seen in &view.ranked {
+                        tr data-e=(seen.index) {
+                            th scope="row" { (swatch(seen.look)) span .label { (seen.label()) } @if seen.entry.result.source == Source::Measured { " " span .tag { "measured" } } }
+                            @for column in &columns {
+                                @match (column.cell)(seen) {
+                                    Some(cell) => td .n { (cell.words) @if !cell.small.is_empty() { small { (cell.small) } } },
+                                    None => td .n { (format::NONE) },
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A number as scripts read it.
 fn number(value: f64) -> String {
     format!("{value:.9}").trim_end_matches('0').trim_end_matches('.').to_owned()
