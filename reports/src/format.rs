@@ -109,7 +109,10 @@ pub fn estimate_in(estimate: &Estimate, unit: &str, currency: &str) -> String {
         _ if unit == "currency" => return money(mean, currency),
         _ => return quantity(mean, unit),
     };
-    let (scale, name) = if unit == "currency" { (1.0, currency) } else { scaled(mean.abs().max(half), unit) };
+    let size = mean.abs().max(half);
+    // Rounded up, 980 ± 400 ms would be 1000 ± 400 ms.
+    let rounded = round_to(size, decimals_for(half, if leading_digit(half) == 1 { 2 } else { 1 }));
+    let (scale, name) = if unit == "currency" { (1.0, currency) } else { scaled(rounded, unit) };
     let (mean, half) = (mean / scale, half / scale);
     let digits = if leading_digit(half) == 1 { 2 } else { 1 };
     let places = decimals_for(half, digits);
@@ -131,6 +134,19 @@ pub fn significant(value: f64, digits: i32) -> String {
     }
     let text = decimals(value, decimals_for(value, digits));
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A tick of an axis whose ticks are `step` apart: as many decimals as tell them apart.
+pub(crate) fn at_step(value: f64, step: f64) -> String {
+    let places = decimals_for(step, 1).max(0);
+    let text = decimals(value, if step == round_to(step, places) { places } else { places + 1 });
+    if value == 0.0 { "0".to_owned() } else { text }
+}
+
+fn round_to(value: f64, places: i32) -> f64 {
+    let power = 10f64.powi(places);
+    let rounded = (value * power).round() / power;
+    if (rounded - value).abs() < value.abs() * 1e-9 { value } else { rounded }
 }
 
 /// The unit that a value of this size reads best in, with its size in the unit of results.
@@ -285,6 +301,7 @@ mod tests {
             (1.3041, 0.1234, "s", "1.30 ± 0.12 s"),
             (1.3041, 0.31, "s", "1.3 ± 0.3 s"),
             (0.98712, 0.0031, "share", "98.7 ± 0.3 %"),
+            (0.98, 0.4, "s", "1.0 ± 0.4 s"),
             (0.031, 0.0042, "share", "3.1 ± 0.4 %"),
             (20.13, 0.048, "1/s", "20.13 ± 0.05 /s"),
             (121_312.0, 340.0, "count", "121\u{202f}300 ± 300"),

@@ -13,7 +13,7 @@ pub mod sample;
 pub mod text;
 mod words;
 
-pub use compare::compare;
+pub use compare::{answer, compare, live};
 
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]

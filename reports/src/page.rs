@@ -7,8 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::charts::{Chart, Drawing, Hover, Table};
 use crate::words;
 
-const STYLE: &str = include_str!("../templates/report.css");
-const SCRIPT: &str = include_str!("../templates/report.js");
+pub(crate) const STYLE: &str = include_str!("../templates/report.css");
+pub(crate) const SCRIPT: &str = include_str!("../templates/report.js");
 
 /// What stands above a page's body.
 pub(crate) struct Head<'a> {

@@ -12,13 +12,13 @@ document.querySelectorAll('.comparison').forEach(page => {
   // Labels at the ends of lines move apart, as when the page was drawn.
   const place = svg => {
     const ends = all('.e[data-e]:not(.off)', svg).map(group => {
-      const path = group.querySelector('path'), label = group.querySelector('text');
-      return path && label && { label, y: path.getPointAtLength(path.getTotalLength()).y };
+      const path = group.querySelector('path'), label = group.querySelector('.end-label');
+      return path && label && { label, y: path.getPointAtLength(path.getTotalLength()).y, from: label.querySelector('text').getAttribute('y') - 4.5 };
     }).filter(Boolean).sort((a, b) => a.y - b.y);
     const lowest = svg.viewBox.baseVal.height - 44;
     ends.forEach((end, index) => { end.to = index ? Math.max(end.y, ends[index - 1].to + 16) : end.y; });
     for (let index = ends.length - 1, most = lowest; index >= 0; index--, most -= 16) ends[index].to = Math.min(ends[index].to, most);
-    ends.forEach(end => end.label.setAttribute('y', Math.max(8, end.to) + 4.5));
+    ends.forEach(end => end.label.setAttribute('transform', `translate(0 ${Math.max(8, end.to) - end.from})`));
   };
   const show = () => {
     [...lines, ...panels].forEach(part => part.classList.toggle('off', !chosen.has(part.dataset.e)));

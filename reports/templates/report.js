@@ -1,6 +1,6 @@
 // Values on hover, and by arrow keys: each row of the table behind a chart has its place along the chart. Without this
 // script, the table is there.
-document.querySelectorAll('figure svg[data-axis]').forEach(svg => {
+const valuesOnHover = root => root.querySelectorAll('figure svg[data-axis]').forEach(svg => {
   const figure = svg.closest('figure'), table = figure.querySelector('table') ?? svg.closest('section')?.querySelector('figure table');
   if (!table) return;
   const heads = [...table.tHead.rows[0].cells];
@@ -61,3 +61,4 @@ document.querySelectorAll('figure svg[data-axis]').forEach(svg => {
     tell(rows[tip.isConnected ? Math.max(0, Math.min(rows.length - 1, last + step)) : last]);
   });
 });
+valuesOnHover(document);

@@ -20,9 +20,8 @@ pub(crate) fn head((scale, step): (Scale, f64), words: impl Fn(f64) -> String) -
     draw_sized(WIDTH, 22.0, |sheet| {
         let panel =
             sheet.panel(Area { left: 6.0, top: 0.0, right: WIDTH - 6.0, bottom: 4.0 }, scale, Scale::Linear(0.0, 1.0));
-        let far = if matches!(scale, Scale::Linear(_, most) if step > 0.75 * most) { step / 2.0 } else { step };
         let name = |at: f64| if at > 0.0 { format!("+{}", words(at)) } else { words(at) };
-        panel.x_axis(&[(-far, name(-far)), (0.0, "0".to_owned()), (far, name(far))]);
+        panel.x_axis(&[(-step, name(-step)), (0.0, "0".to_owned()), (step, name(step))]);
         Hover::Shapes
     })
 }

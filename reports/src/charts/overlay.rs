@@ -87,8 +87,12 @@ fn paint(layout: Layout, across: Scale, curves: &[&Curve<'_>], limits: &[Limit])
             let label_y = place.map_or_else(|| wanted(curve), |place| places[place]).max(LINE / 2.0);
             sheet.group(&curve.look.classes(!curve.shown), Some(curve.entry), || {
                 panel.line(points(curve.times, 120), curve.look.ink);
-                let text = fit(curve.name, right_margin - 14.0);
-                sheet.text(&text, (area.right + 7.0, label_y), curve.look.ink, Stand::Right);
+                sheet.group("end-label", None, || {
+                    let piece = layout.pick(20.0, 12.0);
+                    sheet.rule((area.right + 5.0, label_y), (area.right + 5.0 + piece, label_y), curve.look.ink);
+                    let text = fit(curve.name, right_margin - piece - 14.0);
+                    sheet.text(&text, (area.right + 10.0 + piece, label_y), curve.look.ink, Stand::Right);
+                });
             });
         }
         Hover::Across(area.left / layout.width(), area.right / layout.width())

@@ -11,7 +11,7 @@ use super::{Ink, Look, Row, Table};
 use crate::format;
 use crate::responses::Times;
 
-const WIDTH: f64 = 300.0;
+const WIDTH: f64 = 232.0;
 
 /// Most rows of a table; longer series are averaged over neighbouring steps.
 const ROWS: usize = 60;
@@ -35,11 +35,12 @@ pub(crate) fn percentiles(all: &[Shown<'_>], baseline: usize) -> Vec<(usize, Dra
     let up = Scale::log_around(ends);
     let behind = answered.iter().find(|shown| shown.entry == baseline).map(|shown| points(shown.times, 60));
     let draw = |shown: &&Shown<'_>| {
-        let height = 190.0;
-        let area = Area { left: 52.0, top: 10.0, right: WIDTH - 14.0, bottom: height - 26.0 };
+        let height = 160.0;
+        let area = Area { left: 52.0, top: 8.0, right: WIDTH - 10.0, bottom: height - 24.0 };
         let drawing = draw_sized(WIDTH, height, |sheet| {
             let panel = sheet.panel(area, across, up);
-            let ticks = nines_ticks(most);
+            let ticks: Vec<(f64, String)> =
+                nines_ticks(most).into_iter().map(|(share, text)| (share, text.replace(" %", ""))).collect();
             panel.x_grid(&ticks);
             panel.y_axis(&up.log_ticks(5));
             panel.x_axis(&ticks);
@@ -86,12 +87,12 @@ pub(crate) fn over_time(all: &[Shown<'_>], baseline: usize) -> Option<(Vec<(usiz
 }
 
 fn time_panel(shown: &Shown<'_>, behind: Option<&Shown<'_>>, rows: &[(&str, &str, f64)], seconds: f64) -> Drawing {
-    let (title, plot, gap) = (22.0, 74.0, 6.0);
+    let (title, plot, gap) = (20.0, 60.0, 4.0);
     let height = (title + plot + gap) * rows.len() as f64 + 22.0;
-    let (left, right) = (40.0, WIDTH - 14.0);
+    let (left, right) = (34.0, WIDTH - 20.0);
     draw_sized(WIDTH, height, |sheet| {
         let time = Scale::Linear(0.0, seconds);
-        let ticks = clock_ticks(seconds, 4);
+        let ticks = clock_ticks(seconds, 2);
         for (row, (name, axis, top)) in rows.iter().enumerate() {
             let start = (title + plot + gap) * row as f64;
             let area = Area { left, top: start + title, right, bottom: start + title + plot };

@@ -23,8 +23,8 @@ pub(crate) struct Point<'a> {
 }
 
 /// The wide and the narrow drawing.
-pub(crate) fn of(points: &[Point<'_>], across_name: &str, across_words: impl Fn(f64) -> String) -> (Drawing, Drawing) {
-    both(|layout| paint(layout, points, across_name, &across_words))
+pub(crate) fn of(points: &[Point<'_>], across_name: &str) -> (Drawing, Drawing) {
+    both(|layout| paint(layout, points, across_name))
 }
 
 fn ends(estimate: &Estimate) -> [f64; 2] {
@@ -32,14 +32,14 @@ fn ends(estimate: &Estimate) -> [f64; 2] {
     [estimate.mean - half, estimate.mean + half]
 }
 
-fn paint(layout: Layout, points: &[Point<'_>], across_name: &str, words: &impl Fn(f64) -> String) -> Drawing {
+fn paint(layout: Layout, points: &[Point<'_>], across_name: &str) -> Drawing {
     let height = layout.pick(400.0, 360.0);
     let area = Area { left: 66.0, top: 26.0, right: layout.width() - layout.pick(30.0, 18.0), bottom: height - 48.0 };
     draw(layout, height, |sheet| {
         let (x, step) = Scale::around(points.iter().flat_map(|point| ends(&point.across)), layout.pick(7, 3));
         let y = Scale::log_around(points.iter().flat_map(|point| ends(&point.up)));
         let panel = sheet.panel(area, x, y);
-        let ticks = x.linear_ticks(step, words);
+        let ticks = x.linear_ticks(step, |value| format::at_step(value, step));
         panel.x_grid(&ticks);
         panel.y_axis(&y.log_ticks(6));
         panel.x_axis(&ticks);
@@ -94,12 +94,12 @@ fn names(points: &[Point<'_>], places: &[(f64, f64)], area: Area) -> Vec<(usize,
         let text = fit(points[index].name, 200.0);
         let (width, half) = (width_of(&text), LINE / 2.0);
         let candidates = [
-            ((x + 11.0, y), Stand::Right, [x + 9.0, y - half, x + 11.0 + width, y + half]),
-            ((x - 11.0, y), Stand::Left, [x - 11.0 - width, y - half, x - 9.0, y + half]),
             ((x + 8.0, y - 13.0), Stand::Right, [x + 8.0, y - 13.0 - half, x + 8.0 + width, y - 13.0 + half]),
             ((x + 8.0, y + 13.0), Stand::Right, [x + 8.0, y + 13.0 - half, x + 8.0 + width, y + 13.0 + half]),
             ((x - 8.0, y - 13.0), Stand::Left, [x - 8.0 - width, y - 13.0 - half, x - 8.0, y - 13.0 + half]),
             ((x - 8.0, y + 13.0), Stand::Left, [x - 8.0 - width, y + 13.0 - half, x - 8.0, y + 13.0 + half]),
+            ((x + 11.0, y), Stand::Right, [x + 9.0, y - half, x + 11.0 + width, y + half]),
+            ((x - 11.0, y), Stand::Left, [x - 11.0 - width, y - half, x - 9.0, y + half]),
         ];
         let free = |bounds: &[f64; 4]| {
             let inside = bounds[0] >= area.left

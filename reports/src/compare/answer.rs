@@ -1,9 +1,10 @@
 //! The answer in one sentence: which setting to take, at what price, and how sure that is.
 
 use faas_lab_model::metrics::comparison::Verdict as Truth;
-use faas_lab_model::metrics::result::{self, Estimate, Source};
+use faas_lab_model::metrics::result::{self, Estimate, ObjectiveResult, Source};
 use maud::{Markup, html};
 
+use super::short;
 use super::view::{Seen, View, is_policy};
 use crate::format;
 use crate::words::{self, Verdict};
@@ -54,12 +55,12 @@ fn by_objective(view: &View<'_>) -> (Verdict, String) {
     let meeting: Vec<&Seen<'_>> = view.ranked.iter().filter(|seen| seen.meets()).collect();
     let Some(best) = meeting.first() else { return (Verdict::Missed, nobody(view)) };
     let verdict = if best.is_certain() { Verdict::Met } else { Verdict::Unsure };
-    let mut text = format!("{} meets {}", described(view, best), objectives(best));
+    let mut text = format!("{} meets {}", beginning(view, best), objectives(best));
     text += &price(view, best);
     text += match meeting.len() {
-        1 => format!(", the only one of {} that does", view.ranked.len()),
-        many if many == view.ranked.len() => format!("; all {many} do"),
-        many => format!("; {many} of {} do", view.ranked.len()),
+        1 => format!(", the only one of {} to do so", view.ranked.len()),
+        many if many == view.ranked.len() => format!("; all {many} meet it"),
+        many => format!("; {many} of {} meet it", view.ranked.len()),
     }
     .as_str();
     text.push('.');
@@ -69,7 +70,7 @@ fn by_objective(view: &View<'_>) -> (Verdict, String) {
     if let Some(tie) = tie(view, best, &meeting[1..]) {
         text += &tie;
     }
-    (verdict, words::capitalized(&text))
+    (verdict, text)
 }
 
 /// Nothing meets the objectives: which comes closest, and by how much it misses.
@@ -93,10 +94,10 @@ fn nobody(view: &View<'_>) -> String {
         .collect();
     let unsure = if best.is_certain() { "" } else { ", within its interval" };
     format!(
-        "None of the {} meets {}. {} is ranked first, but {}{unsure}.",
+        "Not one of the {} meets {}. {} is ranked first, but {}{unsure}.",
         view.ranked.len(),
         objectives(best),
-        words::capitalized(&described(view, best)),
+        beginning(view, best),
         misses.join(" and "),
     )
 }
@@ -193,9 +194,28 @@ fn told_apart(one: &Seen<'_>, other: &Seen<'_>, metric: &str) -> Option<bool> {
     Some((left.mean - right.mean).abs() > left.half_width?.hypot(right.half_width?))
 }
 
-/// `p95 < 2s and error_rate < 10%`.
+/// `p95 < 2 s and errors < 10 %`: times first, as people would say it.
 fn objectives(seen: &Seen<'_>) -> String {
-    let texts: Vec<&str> = seen.entry.result.objectives.iter().map(|objective| objective.text.as_str()).collect();
+    let result = &seen.entry.result;
+    let mut objectives: Vec<&ObjectiveResult> = result.objectives.iter().collect();
+    objectives.sort_by_key(|objective| words::unit_of(&objective.metric) != "s");
+    let word = |objective: &ObjectiveResult| {
+        let unit = words::unit_of(&objective.metric);
+        let name = match objective.metric.as_str() {
+            result::ERROR_RATE => "errors".to_owned(),
+            metric => metric
+                .strip_prefix("response_")
+                .filter(|rest| rest.starts_with('p'))
+                .map_or_else(|| words::metric_words(metric), str::to_owned),
+        };
+        // A word before the first sign names the function that the objective is about.
+        let whose = objective.text.split([' ', ':']).next().filter(|word| {
+            result.functions.len() > 1 && result.functions.iter().any(|function| function.name == *word)
+        });
+        let whose = whose.map_or(String::new(), |whose| format!("{whose} "));
+        format!("{whose}{name} < {}", short(objective.at_most, unit, &result.cost.currency))
+    };
+    let texts: Vec<String> = objectives.into_iter().map(word).collect();
     texts.join(" and ")
 }
 
@@ -226,6 +246,12 @@ pub(super) fn described(view: &View<'_>, seen: &Seen<'_>) -> String {
         true => format!("{policy}{measured}"),
         false => format!("{policy} with {}{measured}", settings.join(" and ")),
     }
+}
+
+/// As at the start of a sentence; a mere name stays as it is.
+fn beginning(view: &View<'_>, seen: &Seen<'_>) -> String {
+    let text = described(view, seen);
+    if text.starts_with(seen.label()) { text } else { words::capitalized(&text) }
 }
 
 fn article(word: &str) -> &'static str {

@@ -15,6 +15,14 @@ use crate::{format, words};
 
 /// All on one pair of axes, then each on its own beside the baseline.
 pub(super) fn response_times(view: &View<'_>) -> Markup {
+    html! {
+        (lines(view))
+        @if view.ranked.len() > 1 && view.ranked.iter().any(|seen| !seen.answered.is_empty()) { (apart(view)) }
+    }
+}
+
+/// All on one pair of axes.
+pub(super) fn lines(view: &View<'_>) -> Markup {
     let first = view.first(MOST_LINES);
     let curves: Vec<Curve<'_>> = view
         .drawn()
@@ -37,7 +45,6 @@ pub(super) fn response_times(view: &View<'_>) -> Markup {
             (svg(&narrow, "narrow", label))
             details { summary { "The numbers" } (table(&numbers)) }
         }
-        @if view.ranked.len() > 1 { (apart(view)) }
     }
 }
 
@@ -135,7 +142,10 @@ fn apart(view: &View<'_>) -> Markup {
         (Some(half), None) => format!("Medians differ by a factor of {} at the most", factor(half)),
         _ => "Each result's response times".to_owned(),
     };
-    let text = format!("Response time by percentile, each result beside {} (dotted).", view.baseline().label());
+    let text = format!(
+        "Response time by percentile (share of requests that were faster, in %), each result beside {} (dotted).",
+        view.baseline().label()
+    );
     html! {
         figure .multiples {
             (caption(&title, &text))
@@ -177,7 +187,7 @@ pub(super) fn over_time(view: &View<'_>) -> Option<Markup> {
     let replicas = |value: f64| format::significant(value, 2);
     let title = match by_peak.as_slice() {
         [(few, least), .., (many, top)] if *top > least * 1.05 => format!(
-            "{} has at most {} replicas ready, {} up to {}",
+            "{} never has more than {} replicas ready on average, {} up to {}",
             few.label(),
             replicas(*least),
             many.label(),
@@ -272,12 +282,21 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
         Some(currency) => ("cheaper", format!("cost of the measured window, {currency}")),
         None => ("leaner", "replica-hours of the measured window".to_owned()),
     };
-    let (wide, narrow) = scatter::of(&points, &axis, |value| match currency {
-        Some(_) => format::significant(value, 3),
-        None => format::significant(value, 3),
-    });
+    let (wide, narrow) = scatter::of(&points, &axis);
     let best: Vec<&Point<'_>> = points.iter().filter(|point| point.best).collect();
+    let fastest = points.iter().min_by(|a, b| a.up.mean.total_cmp(&b.up.mean)).expect("there are two points");
+    let ends = points
+        .iter()
+        .map(|point| point.across.mean)
+        .fold((f64::INFINITY, 0.0_f64), |(low, high), at| (low.min(at), high.max(at)));
     let title = match best.as_slice() {
+        _ if ends.1 - ends.0 < 0.02 * ends.1 => format!(
+            "All {} within {} %; {} is the fastest at p99, with {}",
+            if currency.is_some() { "costs lie" } else { "replica-hours lie" },
+            format::significant((100.0 * (ends.1 / ends.0 - 1.0)).max(0.01), 2),
+            fastest.name,
+            format::time(fastest.up.mean)
+        ),
         [one] => format!(
             "{} is both the {} and the fastest at p99",
             one.name,

@@ -1,6 +1,7 @@
 //! Is a difference real? Every result held against the baseline, with intervals and a plain word for each.
 
 use faas_lab_model::metrics::comparison::{Difference, Verdict};
+use faas_lab_model::metrics::result::Estimate;
 use maud::{Markup, html};
 
 use super::view::{Seen, View};
@@ -93,8 +94,14 @@ fn of_metric<'v>(view: &'v View<'_>, metric: &str) -> impl Iterator<Item = &'v D
 
 fn axis(view: &View<'_>, metric: &str) -> Markup {
     let axis = forest::axis(of_metric(view, metric).map(|difference| &difference.estimate));
-    let currency = view.currency().unwrap_or_default();
-    svg_of(&forest::head(axis, |value| short(value, words::unit_of(metric), currency)), "cell", "", None)
+    let unit = words::unit_of(metric);
+    let base = view.baseline().of(metric).map_or(0.0, |estimate| estimate.mean);
+    // As in the cells: money by its share of the baseline's.
+    let tick = |value: f64| match unit {
+        "currency" if base > 0.0 => format!("{} %", format::significant(100.0 * value / base, 2)),
+        unit => short(value, unit, view.currency().unwrap_or_default()),
+    };
+    svg_of(&forest::head(axis, tick), "cell", "", None)
 }
 
 fn cell(view: &View<'_>, seen: &Seen<'_>, metric: &str) -> Markup {
@@ -114,9 +121,12 @@ fn cell(view: &View<'_>, seen: &Seen<'_>, metric: &str) -> Markup {
 /// The difference with its sign, and what it is of the baseline's mean.
 fn text(view: &View<'_>, difference: &Difference) -> String {
     let unit = words::unit_of(&difference.metric);
-    let mut text = match unit {
-        "share" => points(difference),
-        unit => format::estimate_in(&difference.estimate, unit, view.currency().unwrap_or_default()),
+    let mut text = match (unit, difference.relative) {
+        ("share", _) => points(difference),
+        ("currency", Some(relative)) if relative.is_finite() && relative != 0.0 => {
+            return percent(difference, relative);
+        }
+        (unit, _) => format::estimate_in(&difference.estimate, unit, view.currency().unwrap_or_default()),
     };
     if difference.estimate.mean > 0.0 {
         text.insert(0, '+');
@@ -128,6 +138,23 @@ fn text(view: &View<'_>, difference: &Difference) -> String {
         text += &format!(" ({sign}{} %)", format::significant(relative * 100.0, 2));
     }
     text
+}
+
+/// A difference as a share of the baseline's mean, which is what one would say of money.
+fn percent(difference: &Difference, relative: f64) -> String {
+    let base = difference.estimate.mean / relative;
+    let scaled = |value: f64| (value / base).abs();
+    let estimate = Estimate {
+        mean: relative,
+        half_width: difference.estimate.half_width.map(scaled),
+        sd: difference.estimate.sd.map(scaled),
+        n: difference.estimate.n,
+    };
+    if relative.abs() + estimate.half_width.unwrap_or(0.0) < 5e-5 {
+        return "less than 0.01 %".to_owned();
+    }
+    let text = format::estimate(&estimate, "share");
+    if relative > 0.0 { format!("+{text}") } else { text }
 }
 
 /// A difference of shares in percentage points.

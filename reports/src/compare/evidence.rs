@@ -82,6 +82,7 @@ pub(super) fn warnings(view: &View<'_>) -> Vec<Warning> {
 /// Settings in which results differ, and parameters without a good source.
 pub(super) fn settings(view: &View<'_>) -> Markup {
     let differing = differing(view);
+    let prefix = common_prefix(differing.keys());
     let weak = weak(view);
     html! {
         @if differing.is_empty() {
@@ -89,8 +90,8 @@ pub(super) fn settings(view: &View<'_>) -> Markup {
         } @else {
             div .scroll tabindex="0" role="region" aria-label="Settings that differ" {
                 table {
-                    caption { "Settings in which results differ" }
-                    thead { tr { th scope="col" { "result" } @for key in differing.keys() { th scope="col" { code { (key) } } } } }
+                    caption { "Settings in which results differ" @if !prefix.is_empty() { ", below " code { (prefix.trim_end_matches('.')) } } }
+                    thead { tr { th scope="col" { "result" } @for key in differing.keys() { th scope="col" { code { (&key[prefix.len()..]) } } } } }
                     tbody {
                         @for (row, seen) in view.ranked.iter().enumerate() {
                             tr data-e=(seen.index) {
@@ -143,6 +144,18 @@ fn differing(view: &View<'_>) -> BTreeMap<String, Vec<Option<String>>> {
         .filter(|(_, column)| column.iter().any(|value| *value != column[0]))
         .take(12)
         .collect()
+}
+
+/// What all keys begin with, up to a full stop.
+fn common_prefix<'k>(mut keys: impl Iterator<Item = &'k String>) -> &'k str {
+    let Some(first) = keys.next() else { return "" };
+    let mut prefix = first.rfind('.').map_or("", |dot| &first[..=dot]);
+    for key in keys {
+        while !key.starts_with(prefix) {
+            prefix = prefix[..prefix.len() - 1].rfind('.').map_or("", |dot| &prefix[..=dot]);
+        }
+    }
+    prefix
 }
 
 /// The settings of a result's scenario by their keys. Names, variants and numbers of replications are no settings.

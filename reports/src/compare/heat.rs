@@ -1,4 +1,4 @@
-//! Where are requests lost? A table whose cells are as dark as the losses: one setting against the other where two were
+//! Where are requests lost? A table whose cells are coloured by the losses: one setting against the other where two were
 //! varied, and each result against the hops that gave up.
 
 use faas_lab_model::metrics::result::OutcomeKind;
@@ -9,7 +9,7 @@ use super::{caption, swatch};
 use crate::format;
 use crate::words;
 
-/// Shares from which a cell is one step darker; the same on every page, so that pages can be held side by side.
+/// Shares from which a cell is one step stronger in colour; the same on every page, so that pages can be held side by side.
 const STEPS: [f64; 7] = [0.0, 0.001, 0.01, 0.03, 0.1, 0.3, 0.6];
 
 /// One way of being lost.
@@ -24,7 +24,7 @@ pub(super) fn losses(view: &View<'_>) -> Markup {
     let ways = ways(view);
     html! {
         figure .heat-map {
-            (caption(&title(view), "Share of requests without a full answer: the darker the cell, the more are lost."))
+            (caption(&title(view), "Share of requests without a full answer: the stronger the colour, the more are lost."))
             @if let [first, second] = view.comparison.axes.as_slice() {
                 @if view.ranked.iter().all(|seen| seen.entry.values.len() == 2) {
                     (grid(view, (&first.key, &first.values), (&second.key, &second.values)))
@@ -34,6 +34,12 @@ pub(super) fn losses(view: &View<'_>) -> Markup {
             (legend())
         }
     }
+}
+
+/// Each result against the hops, without a title; nothing where nothing was lost.
+pub(super) fn by_result(view: &View<'_>) -> Markup {
+    let ways = ways(view);
+    html! { @if !ways.is_empty() { figure .heat-map { (caption(&title(view), "")) (by_hop(view, &ways)) } } }
 }
 
 /// The ways in which requests were lost, most frequent first.
@@ -146,7 +152,7 @@ fn cell(share: Option<f64>) -> Markup {
     }
 }
 
-/// How dark a share is, from 0 to 7; exactly none is not dark at all.
+/// How strongly a share is coloured, from 0 to 7; exactly none is not coloured at all.
 fn step(share: f64) -> usize {
     if share > 0.0 { STEPS.iter().filter(|from| share >= **from).count() } else { 0 }
 }

@@ -6,6 +6,7 @@ mod curves;
 mod differences;
 mod evidence;
 mod heat;
+mod live;
 mod measured;
 mod ranking;
 mod view;
@@ -18,9 +19,10 @@ use crate::ReportError;
 use crate::charts::{Drawing, Look, draw_sized};
 use crate::page::{self, Head};
 use crate::{format, words};
+pub use live::live;
 use view::View;
 
-const STYLE: &str = include_str!("../../templates/compare.css");
+pub(crate) const STYLE: &str = include_str!("../../templates/compare.css");
 const SCRIPT: &str = include_str!("../../templates/compare.js");
 
 /// The report of a comparison as a self-contained HTML page.
@@ -33,6 +35,13 @@ pub fn compare(comparison: &Comparison) -> Result<String, ReportError> {
     let body = if view.ranked.is_empty() { nothing(comparison) } else { body(&view, tool) };
     let title = format!("{} · comparison · faas-lab", comparison.name);
     Ok(page::page(&Head { title: &title, tool, styles: &[STYLE], scripts: &[SCRIPT] }, &body))
+}
+
+/// What the page of a comparison says first, as plain text.
+///
+/// Fails only if a histogram in a result is damaged.
+pub fn answer(comparison: &Comparison) -> Result<String, ReportError> {
+    Ok(answer::sentence(&View::new(comparison)?).1)
 }
 
 fn nothing(comparison: &Comparison) -> Markup {

@@ -12,8 +12,11 @@ use crate::words;
 struct Column<'v> {
     head: String,
     about: &'static str,
-    cell: Box<dyn Fn(&Seen<'_>) -> Option<Cell> + 'v>,
+    cell: Box<CellOf<'v>>,
 }
+
+/// What a column has of a result.
+type CellOf<'v> = dyn Fn(&Seen<'_>) -> Option<Cell> + 'v;
 
 struct Cell {
     value: f64,
@@ -57,6 +60,35 @@ pub(super) fn ranking(view: &View<'_>) -> Markup {
                                     Some(cell) => td .n data-v=(number(cell.value)) {
                                         (cell.words) @if !cell.small.is_empty() { small { (cell.small) } }
                                     },
+                                    None => td .n { (format::NONE) },
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The same figures without ranks, in the order given.
+pub(super) fn side_by_side(view: &View<'_>) -> Markup {
+    let columns: Vec<Column<'_>> =
+        columns(view).into_iter().filter(|column| view.ranked.iter().any(|seen| (column.cell)(seen).is_some())).collect();
+    html! {
+        div .scroll tabindex="0" role="region" aria-label="Runs side by side" {
+            table #ranked {
+                caption { "Means over replications, the half-width of their 95 % interval below" }
+                thead {
+                    tr { th scope="col" { "run" } @for column in &columns { th .n scope="col" title=(column.about) { (column.head) } } }
+                }
+                tbody {
+                    @for seen in &view.ranked {
+                        tr data-e=(seen.index) {
+                            th scope="row" { (swatch(seen.look)) span .label { (seen.label()) } @if seen.entry.result.source == Source::Measured { " " span .tag { "measured" } } }
+                            @for column in &columns {
+                                @match (column.cell)(seen) {
+                                    Some(cell) => td .n { (cell.words) @if !cell.small.is_empty() { small { (cell.small) } } },
                                     None => td .n { (format::NONE) },
                                 }
                             }

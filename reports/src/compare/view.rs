@@ -39,13 +39,24 @@ pub(super) struct View<'c> {
     pub ranked: Vec<Seen<'c>>,
     /// The index of the baseline, an entry that exists.
     pub baseline: usize,
-    /// Number of colours that were given to policies; zero if colours mean nothing but the entry.
+    /// Whether a colour means a policy; otherwise it means nothing but the entry.
     pub policies: bool,
 }
 
 impl<'c> View<'c> {
+    /// Colours by policy, where policies tell entries apart.
     pub(super) fn new(comparison: &'c Comparison) -> Result<View<'c>, ReportError> {
-        let looks = looks(comparison);
+        let policies = policy_names(comparison);
+        View::with_hues(comparison, policies.is_some(), policies.unwrap_or_else(|| own_hues(comparison)))
+    }
+
+    /// A colour for each entry by its place, so that it stays the same while policies change.
+    pub(super) fn by_place(comparison: &'c Comparison) -> Result<View<'c>, ReportError> {
+        View::with_hues(comparison, false, own_hues(comparison))
+    }
+
+    fn with_hues(comparison: &'c Comparison, policies: bool, hues: Vec<String>) -> Result<View<'c>, ReportError> {
+        let looks = looks(&hues);
         let mut order: Vec<usize> = Vec::new();
         for index in comparison.ranking.iter().copied().chain(0..comparison.entries.len()) {
             if index < comparison.entries.len() && !order.contains(&index) {
@@ -62,7 +73,7 @@ impl<'c> View<'c> {
         };
         let ranked = order.into_iter().map(see).collect::<Result<Vec<_>, ReportError>>()?;
         let baseline = comparison.baseline.min(comparison.entries.len().saturating_sub(1));
-        Ok(View { comparison, ranked, baseline, policies: policy_names(comparison).is_some() })
+        Ok(View { comparison, ranked, baseline, policies })
     }
 
     pub(super) fn baseline(&self) -> &Seen<'c> {
@@ -208,13 +219,15 @@ impl Seen<'_> {
     }
 }
 
-/// A policy's colour for each entry, or an own colour where policies do not tell entries apart; dashes tell those of one
-/// colour apart.
-fn looks(comparison: &Comparison) -> Vec<Look> {
-    let own = || comparison.entries.iter().map(|entry| entry.label.clone()).collect();
-    let hues: Vec<String> = policy_names(comparison).unwrap_or_else(own);
+/// One hue for each entry.
+fn own_hues(comparison: &Comparison) -> Vec<String> {
+    (0..comparison.entries.len()).map(|index| index.to_string()).collect()
+}
+
+/// A colour for each hue, in the order of their first use; dashes tell entries of one colour apart.
+fn looks(hues: &[String]) -> Vec<Look> {
     let mut inks: Vec<&str> = Vec::new();
-    for hue in &hues {
+    for hue in hues {
         if !inks.contains(&hue.as_str()) {
             inks.push(hue);
         }

@@ -1,5 +1,8 @@
 //! The page as a reader's browser gets it: whole, well-formed, self-contained, and calm about odd results.
 
+mod compare;
+mod style;
+
 use std::fmt::Write;
 
 use faas_lab_model::metrics::result::*;
