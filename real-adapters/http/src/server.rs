@@ -113,7 +113,7 @@ where
 fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // hyper wants room for the head in one buffer, which also bounds how much of a response waits in memory.
-    builder.max_buf_size(limits.head_bytes.max(8192)).max_headers(limits.headers);
+    builder.max_buf_size(limits.head_bytes.max(8192)).max_header_size(limits.head_bytes).max_headers(limits.headers);
     builder
 }
 

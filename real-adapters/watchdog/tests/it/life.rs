@@ -122,7 +122,7 @@ fn a_port_that_is_taken_is_an_error() {
     assert!(exit == 1 && said.contains("cannot listen on 127.0.0.1:"), "{said}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_takes_calls_for_a_while_and_then_finishes_them() {
     let script = "echo $$ > $TMPDIR/pid; while [ ! -e $TMPDIR/go ]; do sleep 0.01; done; echo done";
     let mut watchdog =
@@ -144,7 +144,7 @@ async fn sigterm_takes_calls_for_a_while_and_then_finishes_them() {
     assert_eq!(watchdog.ends().code(), Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_end_in_time_is_cut_and_leaves_no_process() {
     let script = "echo $$ > $TMPDIR/pid; exec sleep 600";
     let mut watchdog = Watchdog::script(script, &[("healthcheck_interval", "0"), ("write_timeout", "300ms")]);
