@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, LockResult, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -31,6 +31,8 @@ pub struct Body {
     keep: Option<Keep>,
     /// The server's call that this body answers.
     call: Option<Call>,
+    /// Read, but not asked for yet.
+    unread: Option<Bytes>,
 }
 
 #[derive(Default)]
@@ -137,6 +139,21 @@ impl Body {
         Ok(if all.is_empty() { first } else { all.into() })
     }
 
+    /// All of it, if it is there without waiting and in one piece; else it is left as it was.
+    pub fn first_if_whole(&mut self) -> Option<Bytes> {
+        let length = self.length()?;
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut *self).poll_frame(&mut cx) else { return None };
+        match frame.into_data() {
+            Ok(data) if data.len() as u64 == length => Some(data),
+            Ok(data) => {
+                self.unread = Some(data);
+                None
+            }
+            Err(_trailers) => None,
+        }
+    }
+
     /// The next bytes; `None` at the end. Trailers are left out.
     pub async fn data(&mut self) -> Option<Result<Bytes, BodyError>> {
         loop {
@@ -154,7 +171,7 @@ impl Body {
         if incoming.is_end_stream() {
             return Body::empty();
         }
-        Body { kind: Kind::Incoming(incoming), keep: Some(Keep::Reading(pace.clone())), call: None }
+        Body { kind: Kind::Incoming(incoming), keep: Some(Keep::Reading(pace.clone())), call: None, unread: None }
     }
 
     /// A response that occupies a pooled connection until it is read.
@@ -163,7 +180,7 @@ impl Body {
             lease.give_back();
             return Body::empty();
         }
-        Body { kind: Kind::Incoming(incoming), keep: Some(Keep::Lease(lease)), call: None }
+        Body { kind: Kind::Incoming(incoming), keep: Some(Keep::Lease(lease)), call: None, unread: None }
     }
 
     /// A response whose call is over when it is handed over.
@@ -173,7 +190,7 @@ impl Body {
     }
 
     fn from_kind(kind: Kind) -> Body {
-        Body { kind, keep: None, call: None }
+        Body { kind, keep: None, call: None, unread: None }
     }
 
     fn over(&mut self) {
@@ -206,6 +223,9 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        if let Some(data) = this.unread.take() {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
         let frame = match &mut this.kind {
             Kind::Empty => None,
             Kind::Full(bytes) => {
@@ -245,6 +265,9 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
+        if self.unread.is_some() {
+            return false;
+        }
         match &self.kind {
             Kind::Empty => true,
             Kind::Full(_) => false,
@@ -255,12 +278,17 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
+        let unread = self.unread.as_ref().map_or(0, |data| data.len() as u64);
+        let rest = match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Incoming(incoming) => incoming.size_hint(),
             Kind::Channel { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
             Kind::Boxed(body) => unpoisoned(body.lock()).size_hint(),
+        };
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(rest + unread),
+            None => rest,
         }
     }
 }
@@ -322,6 +350,11 @@ impl Sender {
     pub async fn abort(self, error: impl Into<BodyError>) {
         // A reader that is gone needs no telling.
         let _ = self.frames.send(Err(error.into())).await;
+    }
+
+    /// Whether the reader is gone.
+    pub fn is_closed(&self) -> bool {
+        self.frames.is_closed()
     }
 
     /// Waits until the reader is gone.

@@ -23,6 +23,12 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 pub const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// The client's address.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Who refused, when it was not the function.
+pub const INTERNAL: HeaderName = HeaderName::from_static("x-openfaas-internal");
+/// How long the function took, in seconds.
+pub const SECONDS: HeaderName = HeaderName::from_static("x-duration-seconds");
+/// A call's id.
+pub const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
 
 /// Removes the headers that are for one hop only, those that `Connection` names among them.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, Semaphore};
 
@@ -113,7 +113,7 @@ where
 fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // hyper wants room for the head in one buffer, which also bounds how much of a response waits in memory.
-    builder.max_buf_size(limits.head_bytes.max(8192)).max_headers(limits.headers);
+    builder.max_buf_size(limits.head_bytes.max(8192)).max_header_size(limits.head_bytes).max_headers(limits.headers);
     builder
 }
 
@@ -148,7 +148,14 @@ impl Connection {
             pace.call_begins(!request.body().is_end_stream());
             let call = Call(pace.clone());
             let answer = handler(request.map(|body| Body::reading(body, &pace)), peer);
-            async move { Ok::<_, Infallible>(answer.await.map(|body| body.calling(call))) }
+            let pace = pace.clone();
+            async move {
+                let response = answer.await;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    pace.tunnel_begins();
+                }
+                Ok::<_, Infallible>(response.map(|body| body.calling(call)))
+            }
         });
         let io = TokioIo::new(Timed::new(stream, self.pace));
         let mut connection = pin!(self.builder.serve_connection(io, service).with_upgrades());

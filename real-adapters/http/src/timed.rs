@@ -23,6 +23,8 @@ use crate::endpoint::Stream;
 const HEAD: u8 = 1;
 const BODY: u8 = 2;
 const CALL: u8 = 4;
+/// No longer HTTP: nobody's deadlines hold.
+const TUNNEL: u8 = 8;
 const NEVER: u64 = u64::MAX;
 
 /// Where a connection is between requests, and its deadlines; shared by the connection, its service and the bodies.
@@ -75,6 +77,13 @@ impl Pace {
         if self.state.fetch_and(!CALL, Relaxed) & !CALL == 0 {
             self.idle_by.store(self.after(self.idle_timeout), Relaxed);
         }
+    }
+
+    /// The connection stops to speak HTTP.
+    pub(crate) fn tunnel_begins(&self) {
+        self.state.fetch_or(TUNNEL, Relaxed);
+        self.state.fetch_and(!BODY, Relaxed);
+        self.write_by.store(NEVER, Relaxed);
     }
 
     fn after(&self, timeout: Option<Duration>) -> u64 {
