@@ -131,7 +131,8 @@ async fn watch_over(
                     },
                 };
             }
-            () = &mut becoming_ready, if ready_since.is_none() && told.is_none() => {
+            () = &mut becoming_ready => {
+                becoming_ready.set(optional(None));
                 ready_since = Some(Instant::now());
                 platform.change_replica(seated, |seat| {
                     seat.replica.state = ReplicaState::Ready;
@@ -140,6 +141,8 @@ async fn watch_over(
             }
             order = orders.next(told) => {
                 told = Some(order);
+                // A question under way would be a call that the watchdog waits for.
+                becoming_ready.set(optional(None));
                 platform.change_replica(seated, |seat| seat.replica.state = ReplicaState::Retiring);
                 match (order, pid) {
                     (Stop::Gracefully, Some(pid)) => {

@@ -157,6 +157,8 @@ async fn a_damaged_file_is_named() {
     std::fs::write(&file, "{").expect("a damage");
     let error = Embedded::open(options(lab.state.path())).await.expect_err("damaged").to_string();
     assert!(error.contains("hello.json") && error.contains("remove it"), "{error}");
+    let traces = std::fs::read_to_string(lab.state.path().join("groups")).expect("of the first platform");
+    assert!(traces.lines().all(|trace| !std::path::Path::new(trace).exists()), "{traces}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
