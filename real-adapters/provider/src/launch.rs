@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use faas_lab_http::go::parse_duration;
+
 use crate::api::FunctionDeployment;
 use crate::emulation::{DEFAULT_WORK, THREADS_ANNOTATION, WORK_ANNOTATION};
 use crate::image::{Image, Listen, Mode};
@@ -92,7 +94,8 @@ impl Launch {
             })?,
             None => manifest.threads.unwrap_or(1),
         };
-        let timeout = |name: &str| environment.get(name).and_then(|text| go_duration(text)).unwrap_or(DEFAULT_TIMEOUT);
+        let timeout =
+            |name: &str| environment.get(name).and_then(|text| parse_duration(text)).unwrap_or(DEFAULT_TIMEOUT);
         let drain_limit = timeout("healthcheck_interval") + timeout("write_timeout") + DRAIN_SLACK;
         Ok(Launch {
             folder: image.folder.clone(),
@@ -120,33 +123,6 @@ fn upstream(listen: Option<Listen>, environment: &BTreeMap<String, String>) -> U
         (None, Some(Listen::Socket)) => Upstream::Socket,
         (None, Some(Listen::Port) | None) => Upstream::Port,
     }
-}
-
-/// A timeout as the watchdogs read it: whole seconds, or a Go duration such as `1m30s`; `None` for rubbish.
-fn go_duration(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let mut rest = text;
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..end].parse().ok()?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        total += number
-            * match &rest[..end] {
-                "ns" => 1e-9,
-                "us" | "µs" | "μs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                _ => return None,
-            };
-        rest = &rest[end..];
-    }
-    (!text.is_empty() && total < 1e9).then(|| Duration::from_secs_f64(total))
 }
 
 #[cfg(test)]
@@ -219,10 +195,6 @@ mod tests {
         assert_eq!(limit(&[]), 35.0);
         assert_eq!(limit(&[("write_timeout", "1m30s"), ("healthcheck_interval", "5")]), 100.0);
         assert_eq!(limit(&[("write_timeout", "rubbish")]), 35.0);
-        assert_eq!(go_duration("1.5h"), Some(Duration::from_secs(5400)));
-        for rubbish in ["", "s", "5x", "-1s", "1s2", "99999999h"] {
-            assert_eq!(go_duration(rubbish), None, "{rubbish}");
-        }
     }
 
     #[test]

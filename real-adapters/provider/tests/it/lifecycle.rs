@@ -17,7 +17,7 @@ async fn a_function_is_deployed_started_called_and_removed() {
     assert!(replicas[0].ready_at >= Some(replicas[0].requested_at));
 
     let environment = call(&replicas[0], "environment").await;
-    for variable in ["OPENFAAS_NAME=hello", "OPENFAAS_NAMESPACE=openfaas-fn", "metrics_port=off", "fprocess=stand-in"] {
+    for variable in ["OPENFAAS_NAME=hello", "OPENFAAS_NAMESPACE=openfaas-fn", "metrics_port=0", "fprocess=stand-in"] {
         assert!(environment.lines().any(|line| line == variable), "{variable} in {environment}");
     }
     assert!(!environment.contains("CARGO"), "functions do not see the platform's environment");
