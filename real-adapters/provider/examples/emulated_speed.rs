@@ -19,7 +19,7 @@ const RUNS: usize = 40;
 async fn main() {
     let stand_in = env::current_exe().expect("own path").with_file_name("stand_in");
     for period_ms in [10, 100] {
-        for (jobs, replicas) in [(1, 1), (4, 4)] {
+        for (jobs, count) in [(1, 1), (2, 1), (2, 2), (4, 4)] {
             let state = tempfile::tempdir().expect("a folder");
             let mut options = Options::new(state.path(), WatchdogCommand::new(&stand_in));
             let manifest = ImageManifest { fprocess: Some("stand-in".to_owned()), ..ImageManifest::default() };
@@ -29,17 +29,18 @@ async fn main() {
             let slowdown = emulation.classes["scalar"].slowdown;
             options.emulation = Some(emulation);
             let provider = Embedded::open(options).await.expect("a platform");
-            let replicas = start(&provider, replicas).await;
+            let replicas = start(&provider, count).await;
             let cpu_ms = 56;
             let mut times = Vec::new();
             for _ in 0..RUNS / jobs {
-                let calls = replicas.iter().map(|replica| call(replica.clone(), format!("spin:{cpu_ms}")));
+                let calls =
+                    replicas.iter().cycle().take(jobs).map(|replica| call(replica.clone(), format!("spin:{cpu_ms}")));
                 times.extend(calls.collect::<JoinSet<_>>().join_all().await);
             }
             times.sort();
             let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
             println!(
-                "period {period_ms:3} ms, {jobs} at a time, {cpu_ms} ms of CPU, {:.0} ms expected: p10 {:.0}, p50 {:.0}, p90 {:.0}, max {:.0} ms",
+                "period {period_ms:3} ms, {jobs} at a time on {count} replicas, {cpu_ms} ms of CPU, {:.0} ms expected: p10 {:.0}, p50 {:.0}, p90 {:.0}, max {:.0} ms",
                 f64::from(cpu_ms) * slowdown,
                 at(0.1),
                 at(0.5),

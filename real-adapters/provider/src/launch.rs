@@ -28,8 +28,8 @@ pub(crate) struct Launch {
     pub(crate) cpu_cores: Option<f64>,
     /// Class of work, for an emulated machine.
     pub(crate) work: String,
-    /// Threads that a replica keeps busy at a time.
-    pub(crate) threads: u32,
+    /// Threads that a replica keeps busy at a time; `None` to count them as it runs.
+    pub(crate) threads: Option<u32>,
     /// How long a replica may take to finish its calls.
     pub(crate) drain_limit: Duration,
 }
@@ -89,10 +89,10 @@ impl Launch {
         let cpu = Some(limits.cpu).filter(|c| !c.is_empty()).or_else(|| manifest.cpu.clone());
         let annotation = |key| deployment.annotations.get(key);
         let threads = match annotation(THREADS_ANNOTATION) {
-            Some(text) => text.parse().ok().filter(|&n: &u32| n > 0).ok_or_else(|| {
+            Some(text) => Some(text.parse().ok().filter(|&n: &u32| n > 0).ok_or_else(|| {
                 format!("annotations: {THREADS_ANNOTATION} is \"{text}\", it is a number of threads from 1 on")
-            })?,
-            None => manifest.threads.unwrap_or(1),
+            })?),
+            None => manifest.threads,
         };
         let timeout =
             |name: &str| environment.get(name).and_then(|text| parse_duration(text)).unwrap_or(DEFAULT_TIMEOUT);
@@ -167,7 +167,7 @@ mod tests {
         };
         let launch = Launch::new(&image, &deployment).expect("valid");
         assert_eq!((launch.memory_bytes, launch.cpu_cores), (Some(128 << 20), Some(1.0)));
-        assert_eq!((launch.work.as_str(), launch.threads), ("integer", 3));
+        assert_eq!((launch.work.as_str(), launch.threads), ("integer", Some(3)));
         let pick = |key: &str| launch.environment[key].as_str();
         assert_eq!((pick("fprocess"), pick("A"), pick("B")), ("b", "1", "2"));
     }

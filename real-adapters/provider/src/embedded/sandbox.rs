@@ -149,7 +149,7 @@ fn limited_group(platform: &Platform, seated: &Seated) -> Option<Arc<Group>> {
             Some((period, speed)) => {
                 let all = platform.cgroups.group(&[&class])?;
                 all.set_cpu(Quota::new(speed.machine_cores(), period))?;
-                let cores = speed.replica_cores(launch.threads, launch.cpu_cores);
+                let cores = speed.replica_cores(launch.threads.unwrap_or(1), launch.cpu_cores);
                 (vec![class.as_str(), name.as_str()], Some(cores), period)
             }
         };
