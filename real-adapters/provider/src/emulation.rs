@@ -1,7 +1,7 @@
 //! Holding this machine to a slower one's speed by CPU quotas.
 //!
-//! A thread of work class c on the slower machine takes κ_c times the CPU time, so a replica that keeps one thread busy
-//! gets 1/κ_c of a core; and the machine as a whole never does more than its `full_speedup` of all cores over one, so
+//! A thread of work class c on the slower machine takes κ_c times the CPU time, so a replica gets 1/κ_c of a core for
+//! each thread that is busy; and the machine as a whole never does more than its `full_speedup` of all cores over one, so
 //! that the replicas of a class together get `full_speedup`/κ_c. The period is 10 ms: at the usual 100 ms, a job of
 //! 192 ms comes out anywhere between 43 and 145 ms, as it may find a whole period's quota unspent.
 //!
@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub const DEFAULT_WORK: &str = "scalar";
 /// The annotation of a deployment that names its class of work.
 pub const WORK_ANNOTATION: &str = "com.faas-lab.work";
-/// The annotation that says how many threads a replica keeps busy.
+/// The annotation that says how many threads a replica keeps busy; without it they are counted as it runs.
 pub const THREADS_ANNOTATION: &str = "com.faas-lab.threads";
 
 /// The speed of the machine to be emulated, by class of work.

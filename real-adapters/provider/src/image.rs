@@ -42,7 +42,8 @@ pub struct ImageManifest {
     pub cpu: Option<String>,
     /// The class of its work, such as `scalar` or `cascade`: how much slower an emulated machine does it.
     pub work: Option<String>,
-    /// How many threads a replica keeps busy at a time; an emulated machine gives it that many cores. Default 1.
+    /// How many threads a replica keeps busy at a time; an emulated machine gives it that many cores. Left out, they are
+    /// counted as it runs.
     pub threads: Option<u32>,
     /// Environment; a deployment's `envVars` win.
     pub environment: BTreeMap<String, String>,

@@ -89,6 +89,12 @@ pub(crate) fn usage_of_tree(root: u32) -> (f64, f64) {
     (cpu, memory)
 }
 
+/// Whether a thread runs or waits for nothing but the CPU.
+pub(crate) fn is_runnable(thread: &str) -> bool {
+    let text = fs::read_to_string(format!("/proc/{thread}/stat")).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'))
+}
+
 struct Figures {
     parent: u32,
     cpu_seconds: f64,

@@ -1,24 +1,19 @@
 //! Asking a watchdog whether its function listens.
 
-use std::path::Path;
-use std::pin::pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
+use faas_lab_http::{Body, Client, ClientOptions, Endpoint};
+use http::{Request, StatusCode, header};
 use tokio::time::{Instant, sleep, timeout};
 
 /// A watchdog that takes longer for one answer is asked again.
 const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
-/// Returns once `/_/ready` of the watchdog that listens on `socket` says 200.
-pub(crate) async fn wait_until_ready(socket: &Path) {
+/// Returns once `/_/ready` of the watchdog says 200.
+pub(crate) async fn wait_until_ready(watchdog: Endpoint) {
     let begin = Instant::now();
-    while !matches!(timeout(ANSWER_LIMIT, ask(socket)).await, Ok(Some(StatusCode::OK))) {
+    let client = Client::new(watchdog, ClientOptions::default());
+    while timeout(ANSWER_LIMIT, is_ready(&client)).await != Ok(true) {
         sleep(pause(begin.elapsed())).await;
     }
 }
@@ -33,20 +28,9 @@ fn pause(waited: Duration) -> Duration {
     }
 }
 
-/// `None` while nobody listens, or what answers is no HTTP.
-async fn ask(socket: &Path) -> Option<StatusCode> {
-    let stream = UnixStream::connect(socket).await.ok()?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get("/_/ready")
-        .header(header::HOST, "localhost")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .expect("a fixed request is valid");
-    let mut answer = pin!(sender.send_request(request));
-    let answer = tokio::select! {
-        answer = &mut answer => answer,
-        // The connection has ended, which it does in one go with the answer's arrival.
-        _ = connection => answer.await,
-    };
-    Some(answer.ok()?.status())
+/// `false` while nobody listens, too.
+async fn is_ready(client: &Client) -> bool {
+    let request = Request::get("/_/ready").header(header::HOST, "localhost").body(Body::empty());
+    let answer = client.send(request.expect("a fixed request is valid")).await;
+    answer.is_ok_and(|response| response.status() == StatusCode::OK)
 }

@@ -60,9 +60,11 @@ impl Group {
         match version {
             Version::V2 => fs::write(folder.join("cpu.max"), format!("{time} {period}"))?,
             Version::V1 => {
-                // Lifted first: the new period with the old quota could be more than the group above has.
-                fs::write(folder.join("cpu.cfs_quota_us"), "-1")?;
-                fs::write(folder.join("cpu.cfs_period_us"), period.to_string())?;
+                if read_number(&folder.join("cpu.cfs_period_us")) != Some(period as f64) {
+                    // Lifted first: the new period with the old quota could be more than the group above has.
+                    fs::write(folder.join("cpu.cfs_quota_us"), "-1")?;
+                    fs::write(folder.join("cpu.cfs_period_us"), period.to_string())?;
+                }
                 fs::write(folder.join("cpu.cfs_quota_us"), time.to_string())?;
             }
         }
@@ -89,6 +91,17 @@ impl Group {
             Version::V1 => None,
             Version::V2 => Some(read_field(&folder.join("cpu.stat"), "usage_usec")? / 1e6),
         })
+    }
+
+    /// Threads that run or would, if they had their share already; 0 without the CPU controller.
+    pub(crate) fn runnable_threads(&self) -> u32 {
+        let Some((folder, version)) = self.part("cpu") else { return 0 };
+        let file = match version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.threads",
+        };
+        let threads = fs::read_to_string(folder.join(file)).unwrap_or_default();
+        threads.lines().filter(|thread| processes::is_runnable(thread)).count() as u32
     }
 
     /// Memory in use, without what the kernel could drop at once, as Kubernetes counts its working set.

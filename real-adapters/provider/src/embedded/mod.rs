@@ -1,6 +1,7 @@
 //! The provider of one machine: functions are processes, limits are control groups, and the state is a folder.
 
 mod open;
+mod pace;
 mod platform;
 mod replica;
 mod sandbox;
@@ -36,7 +37,15 @@ impl Embedded {
     pub async fn open(options: Options) -> Result<Embedded, OpenError> {
         let opened = tokio::task::spawn_blocking(move || open::open(options)).await;
         let platform = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        Ok(Embedded { platform: Arc::new(platform) })
+        let embedded = Embedded { platform: Arc::new(platform) };
+        let platform = &embedded.platform;
+        if let Some(emulation) = &platform.options.emulation
+            && platform.cgroups.has("cpu")
+        {
+            let folder = platform.store.root().to_path_buf();
+            pace::start(platform, emulation.period).map_err(|source| OpenError::Io { path: folder, source })?;
+        }
+        Ok(embedded)
     }
 
     /// Runs `change` on the state folder, outside of the runtime's threads and one at a time.

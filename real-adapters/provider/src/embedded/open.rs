@@ -23,6 +23,8 @@ const SOCKET_TAIL_BYTES: usize = 36;
 pub(super) fn open(options: Options) -> Result<Platform, OpenError> {
     check(&options)?;
     let store = Store::open(&options.state)?;
+    // Read before anything is made: a damaged file leaves no trace.
+    let stored_functions = store.functions()?;
     let name = format!("faas-lab-{}", store.platform);
     let io_error = |path: &Path| {
         let path = path.to_path_buf();
@@ -78,7 +80,7 @@ pub(super) fn open(options: Options) -> Result<Platform, OpenError> {
         store,
         options,
     };
-    for stored in platform.store.functions()? {
+    for stored in stored_functions {
         let name =
             FunctionName { namespace: stored.deployment.namespace.clone(), name: stored.deployment.service.clone() };
         let launch = platform.launch(&stored.deployment).map(Arc::new);

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use faas_lab_http::Endpoint;
 use tokio::sync::watch;
 
+use super::pace::Paced;
 use super::system_time;
 use super::usage::Meter;
 use crate::api::{FunctionDeployment, FunctionName};
@@ -72,7 +73,7 @@ pub(super) struct Function {
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) replica: Replica,
-    upstream: Upstream,
+    launch: Arc<Launch>,
     pub(super) running: Option<Running>,
     stop: watch::Sender<Option<Stop>>,
 }
@@ -256,7 +257,7 @@ impl Platform {
                 ready_at: None,
                 restarts: 0,
             };
-            function.seats.insert(number, Seat { replica, upstream: launch.upstream.clone(), running: None, stop });
+            function.seats.insert(number, Seat { replica, launch: Arc::clone(&launch), running: None, stop });
             let (launch, logs) = (Arc::clone(&launch), Arc::clone(&function.logs));
             seated.push(Seated { function: name.clone(), number, launch, logs, stop: receiver });
         }
@@ -274,7 +275,8 @@ impl Platform {
         count: usize,
     ) -> Result<(), ProviderError> {
         let there = state.functions.iter().find_map(|(owner, function)| {
-            let seat = function.seats.values().find(|seat| seat.upstream == Upstream::Fixed(address.to_owned()))?;
+            let seat =
+                function.seats.values().find(|seat| seat.launch.upstream == Upstream::Fixed(address.to_owned()))?;
             Some(format!("{}-{}", owner.name, seat.replica.number))
         });
         let problem = match there {
@@ -286,6 +288,19 @@ impl Platform {
             "{name} insists on {address}, so that there can be one replica only, and {problem}: let it listen on $PORT \
              or $UPSTREAM_SOCKET and leave upstream_url out"
         )))
+    }
+
+    /// On an emulated machine: replicas that do not say how many threads they keep busy.
+    pub(super) fn paced(&self) -> Vec<Paced> {
+        let Some(emulation) = &self.options.emulation else { return Vec::new() };
+        let state = self.state();
+        let seats = state.functions.values().flat_map(|function| &function.seats);
+        let paced = seats.filter_map(|(&number, seat)| {
+            let launch = &seat.launch;
+            let group = seat.running.as_ref()?.group.clone().filter(|_| launch.threads.is_none())?;
+            Some(Paced { number, group, speed: emulation.speed(&launch.work).ok()?, limit: launch.cpu_cores })
+        });
+        paced.collect()
     }
 
     /// Where a replica's watchdog listens.

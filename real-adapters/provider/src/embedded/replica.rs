@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use faas_lab_http::Endpoint;
+use rustix::process::Signal;
 use tokio::process::Child;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -15,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::platform::{Platform, Running, Seated, Stop};
 use super::sandbox::Sandbox;
 use crate::ReplicaState;
+use crate::launch::Upstream;
 use crate::{processes, ready};
 
 /// After a process's end, its output is read this long at most: a stranger may have inherited it.
@@ -115,8 +118,8 @@ async fn watch_over(
     orders: &mut Orders,
 ) -> End {
     let pid = child.id();
-    let socket = platform.socket(seated.number);
-    let mut becoming_ready = Box::pin(optional(Some(ready::wait_until_ready(&socket))));
+    let watchdog = Endpoint::Unix(platform.socket(seated.number));
+    let mut becoming_ready = Box::pin(optional(Some(ready::wait_until_ready(watchdog))));
     let mut drain_limit = Box::pin(optional(None));
     let mut told: Option<Stop> = None;
     let mut ready_since = None;
@@ -126,12 +129,13 @@ async fn watch_over(
                 return match told {
                     Some(_) => End::Stopped,
                     None => End::Crashed {
-                        reason: reason(status, sandbox.out_of_memory()),
+                        reason: reason(status, sandbox.out_of_memory(), &seated.launch.upstream),
                         ready_for: ready_since.map_or(Duration::ZERO, |since: Instant| since.elapsed()),
                     },
                 };
             }
-            () = &mut becoming_ready, if ready_since.is_none() && told.is_none() => {
+            () = &mut becoming_ready => {
+                becoming_ready.set(optional(None));
                 ready_since = Some(Instant::now());
                 platform.change_replica(seated, |seat| {
                     seat.replica.state = ReplicaState::Ready;
@@ -140,6 +144,8 @@ async fn watch_over(
             }
             order = orders.next(told) => {
                 told = Some(order);
+                // A question under way would be a call that the watchdog waits for.
+                becoming_ready.set(optional(None));
                 platform.change_replica(seated, |seat| seat.replica.state = ReplicaState::Retiring);
                 match (order, pid) {
                     (Stop::Gracefully, Some(pid)) => {
@@ -195,9 +201,11 @@ async fn optional(wanted: Option<impl Future<Output = ()>>) {
     }
 }
 
-fn reason(status: io::Result<ExitStatus>, out_of_memory: bool) -> String {
+fn reason(status: io::Result<ExitStatus>, out_of_memory: bool, upstream: &Upstream) -> String {
+    // A watchdog that runs a process per call outlives the kernel's killing one of them: then that is no reason.
+    let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(Signal::KILL.as_raw()));
     match status {
-        _ if out_of_memory => "out of memory".to_owned(),
+        _ if out_of_memory && (killed || *upstream != Upstream::None) => "out of memory".to_owned(),
         Err(error) => format!("lost sight of: {error}"),
         Ok(status) => match (status.code(), status.signal()) {
             (Some(code), _) => format!("exit status {code}"),

@@ -20,7 +20,7 @@ use crate::processes::{self, PLATFORM_VARIABLE, REPLICA_VARIABLE};
 use crate::store::private_folder;
 
 /// Of this process's environment, what functions see. Anything else might be nobody's business.
-const INHERITED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER"];
+const INHERITED: [&str; 6] = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER"];
 /// The period that Kubernetes uses for CPU limits.
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -39,6 +39,7 @@ impl Sandbox {
         let folder = platform.runtime.join(seated.number.to_string());
         // The last start's, if this is a restart.
         let _ = fs::remove_dir_all(&folder);
+        private_folder(&folder.join("tmp"))?;
         let secrets = folder.join("secrets");
         private_folder(&secrets)?;
         for name in &seated.launch.secrets {
@@ -94,7 +95,10 @@ impl Sandbox {
         set("watchdog_socket", platform.socket(seated.number).display().to_string());
         set("watchdog_parent", std::process::id().to_string());
         set("watchdog_cgroups", self.group.as_ref().map(|group| group.joined()).unwrap_or_default());
-        set("metrics_port", "off".to_owned());
+        // The gateway has the metrics that are asked for, and all replicas share the machine's ports.
+        set("metrics_port", "0".to_owned());
+        // A watchdog keeps a lock file among temporary files; and what a function leaves there goes with it.
+        set("TMPDIR", self.folder.join("tmp").display().to_string());
         set("secret_mount_path", self.folder.join("secrets").display().to_string());
         set("OPENFAAS_NAME", seated.function.name.clone());
         set("OPENFAAS_NAMESPACE", seated.function.namespace.clone());
@@ -145,7 +149,7 @@ fn limited_group(platform: &Platform, seated: &Seated) -> Option<Arc<Group>> {
             Some((period, speed)) => {
                 let all = platform.cgroups.group(&[&class])?;
                 all.set_cpu(Quota::new(speed.machine_cores(), period))?;
-                let cores = speed.replica_cores(launch.threads, launch.cpu_cores);
+                let cores = speed.replica_cores(launch.threads.unwrap_or(1), launch.cpu_cores);
                 (vec![class.as_str(), name.as_str()], Some(cores), period)
             }
         };

@@ -17,7 +17,7 @@ async fn a_function_is_deployed_started_called_and_removed() {
     assert!(replicas[0].ready_at >= Some(replicas[0].requested_at));
 
     let environment = call(&replicas[0], "environment").await;
-    for variable in ["OPENFAAS_NAME=hello", "OPENFAAS_NAMESPACE=openfaas-fn", "metrics_port=off", "fprocess=stand-in"] {
+    for variable in ["OPENFAAS_NAME=hello", "OPENFAAS_NAMESPACE=openfaas-fn", "metrics_port=0", "fprocess=stand-in"] {
         assert!(environment.lines().any(|line| line == variable), "{variable} in {environment}");
     }
     assert!(!environment.contains("CARGO"), "functions do not see the platform's environment");
@@ -157,6 +157,8 @@ async fn a_damaged_file_is_named() {
     std::fs::write(&file, "{").expect("a damage");
     let error = Embedded::open(options(lab.state.path())).await.expect_err("damaged").to_string();
     assert!(error.contains("hello.json") && error.contains("remove it"), "{error}");
+    let traces = std::fs::read_to_string(lab.state.path().join("groups")).expect("of the first platform");
+    assert!(traces.lines().all(|trace| !std::path::Path::new(trace).exists()), "{traces}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,30 @@ async fn an_emulated_machine_gives_each_class_of_work_its_share() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_emulated_machine_has_a_core_for_each_busy_thread() {
+    let emulate = |options: &mut faas_lab_provider::Options| options.emulation = Some(Emulation::raspberry_pi_4());
+    let Some(lab) = lab_with_cpu(emulate).await else { return };
+    let name = lab.running("busy", 1).await;
+    let replica = lab.only(&name).await;
+    let groups = groups(&replica).await;
+    let group = groups.iter().find(|group| cores(group).is_some()).expect("a CPU group");
+    let share = || cores(group).expect("a share").0;
+    // They take seconds, as slow as the machine is: time enough to see their quota.
+    let calls: Vec<_> = (0..3)
+        .map(|_| {
+            let replica = replica.clone();
+            tokio::spawn(async move { try_call(&replica, "spin:600").await })
+        })
+        .collect();
+    crate::support::until(async || close(share(), 3.0 / 3.43)).await;
+    for call in calls {
+        call.await.expect("no panic");
+    }
+    crate::support::until(async || close(share(), 1.0 / 3.43)).await;
+    lab.provider.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn usage_counts_running_and_ended_replicas() {
     for cgroups in [CgroupUse::WherePossible, CgroupUse::Never] {
         let lab = Lab::with(|options| options.cgroups = cgroups).await;
