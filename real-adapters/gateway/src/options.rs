@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use faas_lab_http::go::parse_duration;
 use serde_json::Value;
 
 /// Everything that can be set.
@@ -115,6 +116,40 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Reads the stock gateway's environment variables through `variable`: `read_timeout`, `write_timeout` and
+    /// `upstream_timeout` (a number of seconds or a Go duration; rubbish leaves the default, as in Go), `basic_auth` with
+    /// `secret_mount_path`, and our own `default_scaling_policy`, `record_decisions` and `max_async_body_bytes`.
+    ///
+    /// # Errors
+    /// `basic_auth` is on and the user or the password cannot be read.
+    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Options, String> {
+        let mut options = Options::default();
+        for (name, timeout) in [
+            ("read_timeout", &mut options.read_timeout),
+            ("write_timeout", &mut options.write_timeout),
+            ("upstream_timeout", &mut options.upstream_timeout),
+        ] {
+            if let Some(read) = variable(name).as_deref().and_then(parse_duration) {
+                *timeout = read;
+            }
+        }
+        if variable("basic_auth").is_some_and(|value| matches!(value.as_str(), "true" | "1")) {
+            let folder = variable("secret_mount_path").unwrap_or_else(|| "/run/secrets/".to_owned());
+            options.credentials = Some(Credentials::from_folder(Path::new(&folder))?);
+        }
+        if let Some(policy) = variable("default_scaling_policy") {
+            options.default_policy = policy;
+        }
+        options.decisions = variable("record_decisions").map(PathBuf::from);
+        if let Some(bytes) = variable("max_async_body_bytes") {
+            let wrong = |_| format!("max_async_body_bytes is {bytes:?}: write a number of bytes");
+            options.limits.async_body = bytes.parse().map_err(wrong)?;
+        }
+        Ok(options)
+    }
+}
+
 impl Credentials {
     /// Reads `basic-auth-user` and `basic-auth-password` from a folder of secrets.
     ///
@@ -130,5 +165,39 @@ impl Credentials {
             }
         };
         Ok(Credentials { user: read("basic-auth-user")?, password: read("basic-auth-password")? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Options, String> {
+        Options::from_variables(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn timeouts_are_seconds_or_go_durations_and_rubbish_is_the_default() {
+        let options = read(&[("read_timeout", "5"), ("write_timeout", "1m30s"), ("upstream_timeout", "soon")])
+            .expect("nothing here can fail");
+        assert_eq!(options.read_timeout, Duration::from_secs(5));
+        assert_eq!(options.write_timeout, Duration::from_secs(90));
+        assert_eq!(options.upstream_timeout, Duration::from_secs(60));
+        assert!(options.credentials.is_none());
+    }
+
+    #[test]
+    fn passwords_come_from_files_and_are_trimmed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().display().to_string();
+        let variables = [("basic_auth", "true"), ("secret_mount_path", path.as_str())];
+        let missing = read(&variables).expect_err("there are no files");
+        assert!(missing.contains("basic-auth-user"), "{missing}");
+        std::fs::write(folder.path().join("basic-auth-user"), "admin\n").expect("written");
+        std::fs::write(folder.path().join("basic-auth-password"), " pw\n").expect("written");
+        let credentials = read(&variables).expect("now they are there").credentials.expect("it is on");
+        assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("admin", "pw"));
     }
 }

@@ -8,7 +8,7 @@ use faas_lab_gateway::{Entry, Gateway, Options, Policy, Settings, policies};
 use faas_lab_model::policies::{Scaler, Snapshot};
 use faas_lab_provider::Provider;
 use faas_lab_provider::api::{FunctionDeployment, Usage};
-use faas_lab_queue::Queue;
+use faas_lab_queue::{Invocation, Queue};
 
 use crate::fake::Fake;
 use crate::lab::Memory;
@@ -92,6 +92,49 @@ async fn starts_that_fail_are_tried_again() {
     fake.set_broken(false);
     after(6).await;
     assert_eq!(fake.ready("hello"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_held_for_a_hundred_seconds_at_most() {
+    let (fake, queue) = (Fake::without_servers(), Arc::new(Memory::default()));
+    let gateway = gateway(&fake, &queue, Options::default());
+    deploy(&fake, &[("com.openfaas.scale.min", "0"), ("com.faas-lab.scale.policy", "fixed")]).await;
+    fake.set_boot(Duration::from_secs(101));
+    after(1).await;
+    let answer = gateway.invoker().invoke(&invocation("hello.openfaas-fn"), 1).await;
+    assert_eq!((answer.status.as_u16(), answer.took.as_secs()), (503, 100));
+    assert_eq!(answer.headers["x-openfaas-internal"], "gateway");
+    assert_eq!(fake.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_own_replica_waits_no_longer_than_for_an_answer() {
+    let (fake, queue) = (Fake::without_servers(), Arc::new(Memory::default()));
+    let gateway = gateway(&fake, &queue, Options::default());
+    deploy(&fake, &[("com.faas-lab.scale.policy", "per-request"), ("com.faas-lab.keep_alive", "5s")]).await;
+    fake.set_boot(Duration::from_secs(70));
+    after(1).await;
+    let answer = gateway.invoker().invoke(&invocation("hello.openfaas-fn"), 1).await;
+    assert_eq!((answer.status.as_u16(), answer.took.as_secs()), (502, 60));
+    // The replica comes all the same, finds nobody and goes after its keep-alive.
+    after(11).await;
+    assert_eq!(fake.ready("hello"), 1);
+    after(5).await;
+    assert_eq!(fake.replicas("hello").len(), 0);
+}
+
+fn invocation(function: &str) -> Invocation {
+    Invocation {
+        call_id: "1".into(),
+        function: function.into(),
+        method: http::Method::POST,
+        path: "/".into(),
+        query: String::new(),
+        headers: http::HeaderMap::new(),
+        body: bytes::Bytes::new(),
+        callback: None,
+        accepted_at: std::time::SystemTime::now(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
