@@ -1,3 +1,32 @@
 //! An OpenFaaS-compatible gateway: invocations, the REST API, the durable queue's front and the scaler.
+//!
+//! [`Gateway`] puts the parts together. The file names are those of the simulator: `gateway.rs`, `dispatcher.rs`,
+//! `scaler.rs`, `idle.rs`, `removal.rs`; to learn how the real part differs from the simulated one, open both.
 
+mod api;
+mod auth;
+mod call;
+mod decisions;
+mod dispatcher;
+mod function;
+mod functions;
+mod gateway;
+mod idle;
+mod invoke;
+mod labels;
+mod link;
+mod metrics;
+mod options;
+mod queued;
+mod removal;
+mod reply;
+mod route;
+mod scaler;
 pub mod triggers;
+
+pub use decisions::{Entry, Policy, Seen};
+pub use gateway::{Gateway, GatewayError};
+pub use labels::Settings;
+pub use options::{Asset, Credentials, Limits, Options};
+pub use route::{Cleaned, Refusal, Route, Target, clean, encode};
+pub use scaler::policies;

@@ -81,6 +81,28 @@ pub enum ClientError {
     },
 }
 
+/// Why there is no response, and the request if no byte of it was sent.
+#[derive(Debug)]
+pub struct SendError {
+    /// Why.
+    pub error: ClientError,
+    /// The request, if it can be sent elsewhere.
+    pub unsent: Option<Unsent>,
+}
+
+/// A request of which no byte was sent.
+#[derive(Debug)]
+pub struct Unsent {
+    /// The request as it was.
+    pub request: Box<Request<Body>>,
+}
+
+impl From<ClientError> for SendError {
+    fn from(error: ClientError) -> SendError {
+        SendError { error, unsent: None }
+    }
+}
+
 struct Pool {
     endpoint: Endpoint,
     options: ClientOptions,
@@ -121,7 +143,12 @@ impl Client {
     /// The request's target is written as it is (`forward::origin_form` makes it right), and it must carry its `Host`. On a
     /// connection that turns out to be closed, a request that was not sent goes over the next one; so does one that was sent
     /// in vain if it has no body and a method that may be repeated.
-    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, ClientError> {
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, ClientError> {
+        self.try_send(request).await.map_err(|failed| failed.error)
+    }
+
+    /// As [`Client::send`], but a request that nobody was there to take comes back, to be sent elsewhere.
+    pub async fn try_send(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
         while let Some(mut sender) = self.pool.take() {
             let again = repeatable(&request);
             match sender.try_send_request(request).await {
@@ -129,14 +156,20 @@ impl Client {
                 Err(mut failed) => match (failed.take_message(), again) {
                     (Some(unsent), _) => request = unsent,
                     (None, Some(again)) if failed.error().is_incomplete_message() => request = again,
-                    (None, _) => return Err(self.explain(failed.into_error())),
+                    (None, _) => return Err(self.explain(failed.into_error()).into()),
                 },
             }
         }
-        let mut sender = self.connect().await?;
-        match sender.send_request(request).await {
+        let mut sender = match self.connect().await {
+            Ok(sender) => sender,
+            Err(error) => return Err(SendError { error, unsent: Some(Unsent { request: Box::new(request) }) }),
+        };
+        match sender.try_send_request(request).await {
             Ok(response) => Ok(self.lease(response, sender)),
-            Err(error) => Err(self.explain(error)),
+            Err(mut failed) => {
+                let unsent = failed.take_message().map(|request| Unsent { request: Box::new(request) });
+                Err(SendError { error: self.explain(failed.into_error()), unsent })
+            }
         }
     }
 
