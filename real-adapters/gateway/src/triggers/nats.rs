@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
-use faas_lab_provider::Replicas;
 use faas_lab_provider::api::FunctionName;
 use faas_lab_queue::Invoker;
 use futures_util::StreamExt;
@@ -19,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CRON_TOPIC, invocation, topics};
+use super::{Annotations, CRON_TOPIC, invocation, topics};
 
 const GROUP: &str = "faas-lab";
 /// The most messages of one subject with their functions; more wait in the client.
@@ -55,12 +54,15 @@ pub fn check_subject(subject: &str) -> Result<(), &'static str> {
     }
 }
 
-/// The functions of each subject, and subjects that cannot be.
-fn subscriptions(functions: &Replicas) -> (BTreeMap<String, BTreeSet<FunctionName>>, Vec<(FunctionName, String)>) {
-    let mut wanted: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
+/// The functions of each subject.
+type Wanted = BTreeMap<String, BTreeSet<FunctionName>>;
+
+/// What is to be subscribed to, and what cannot be.
+fn subscriptions(functions: &Annotations) -> (Wanted, Vec<(FunctionName, String)>) {
+    let mut wanted = Wanted::new();
     let mut problems = Vec::new();
-    for (name, deployed) in functions {
-        for topic in topics(&deployed.deployment.annotations).filter(|topic| *topic != CRON_TOPIC) {
+    for (name, annotations) in functions {
+        for topic in topics(annotations).filter(|topic| *topic != CRON_TOPIC) {
             match check_subject(topic) {
                 Ok(()) => _ = wanted.entry(topic.to_owned()).or_default().insert(name.clone()),
                 Err(reason) => {
@@ -95,7 +97,7 @@ impl Nats {
     /// Invokes until `shutdown`; then waits for calls under way.
     pub async fn run(
         self,
-        mut functions: watch::Receiver<Arc<Replicas>>,
+        mut functions: watch::Receiver<Arc<Annotations>>,
         invoker: Arc<dyn Invoker>,
         shutdown: CancellationToken,
     ) {
