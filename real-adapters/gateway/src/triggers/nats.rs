@@ -2,7 +2,7 @@
 //!
 //! A request message is answered with the function's answer, its status in the header `X-Function-Status`. These are plain
 //! NATS messages, delivered at most once: what must not be lost goes through the asynchronous queue. Gateways of one
-//! server share the messages among them (queue group `faas-lab`).
+//! server share the messages among them (a queue group per subject).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,6 @@ use tokio_util::task::TaskTracker;
 
 use super::{Annotations, CRON_TOPIC, invocation, topics};
 
-const GROUP: &str = "faas-lab";
 /// The most messages of one subject with their functions; more wait in the client.
 const MAX_INFLIGHT: usize = 64;
 /// Messages that wait in the client; NATS drops those beyond.
@@ -123,7 +122,9 @@ impl Nats {
                     subscription.functions.send_replace(functions);
                     continue;
                 }
-                match self.client.queue_subscribe(subject.clone(), GROUP.to_owned()).await {
+                // One group name for all would make the server choose between subjects that match one message.
+                let group = format!("faas-lab.{subject}");
+                match self.client.queue_subscribe(subject.clone(), group).await {
                     Ok(messages) => {
                         let (functions, receiver) = watch::channel(functions);
                         let end = shutdown.child_token();
