@@ -4,7 +4,7 @@
 //! callback was tried. Delivery is at least once, always under the same call id.
 //!
 //! [`EmbeddedQueue`] keeps invocations in a file of this machine; [`JetStreamQueue`] leaves them to a NATS server. What
-//! both share is here too: when an answer is tried again ([`RetryPolicy`]), and how it is posted back ([`Callbacks`]).
+//! both share is here too: when an answer is tried again ([`RetryPolicy`]), and how it is posted back ([`CallbackOptions`]).
 
 mod callback;
 mod clock;

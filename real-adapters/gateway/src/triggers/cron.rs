@@ -11,14 +11,13 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use croner::parser::{CronParser, Seconds};
-use faas_lab_provider::Replicas;
 use faas_lab_provider::api::FunctionName;
 use faas_lab_queue::Invoker;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CRON_TOPIC, invocation, topics};
+use super::{Annotations, CRON_TOPIC, invocation, topics};
 
 /// The most calls of one function under way; ticks beyond are left out.
 const MAX_INFLIGHT: usize = 16;
@@ -71,12 +70,11 @@ pub struct Timetable {
 impl Timetable {
     /// Takes over what is deployed at `now`. A schedule that has not changed goes on; one that cannot be kept is reported
     /// the first time that it is seen.
-    pub fn update(&mut self, functions: &Replicas, now: SystemTime) -> Vec<Problem> {
+    pub fn update(&mut self, functions: &Annotations, now: SystemTime) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut jobs = BTreeMap::new();
         let mut reported = BTreeMap::new();
-        for (name, deployed) in functions {
-            let annotations = &deployed.deployment.annotations;
+        for (name, annotations) in functions {
             if !topics(annotations).any(|topic| topic == CRON_TOPIC) {
                 continue;
             }
@@ -160,14 +158,14 @@ impl Cron {
     /// Invokes until `shutdown`; then waits for calls under way.
     pub async fn run(
         self,
-        mut functions: watch::Receiver<Arc<Replicas>>,
+        mut functions: watch::Receiver<Arc<Annotations>>,
         invoker: Arc<dyn Invoker>,
         shutdown: CancellationToken,
     ) {
         let mut timetable = Timetable::default();
         let mut slots: BTreeMap<FunctionName, Arc<Semaphore>> = BTreeMap::new();
         let calls = TaskTracker::new();
-        let update = |timetable: &mut Timetable, functions: &mut watch::Receiver<Arc<Replicas>>| {
+        let update = |timetable: &mut Timetable, functions: &mut watch::Receiver<Arc<Annotations>>| {
             let deployed = functions.borrow_and_update().clone();
             timetable.update(&deployed, (self.now)()).iter().for_each(|problem| (self.report)(problem));
             deployed

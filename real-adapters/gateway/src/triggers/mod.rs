@@ -24,6 +24,9 @@ pub use nats::{Nats, NatsError, check_subject};
 /// The topic of functions that the clock invokes.
 pub const CRON_TOPIC: &str = "cron-function";
 
+/// The annotations of every function.
+pub type Annotations = BTreeMap<FunctionName, BTreeMap<String, String>>;
+
 /// The annotation `topic`: names with commas between them.
 fn topics(annotations: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
     let text = annotations.get("topic").map_or("", String::as_str);
@@ -50,17 +53,46 @@ fn invocation(function: &FunctionName, connector: &'static str, topic: &str, bod
     }
 }
 
-/// Runs the cron connector, and the NATS connector if there is one, until `shutdown`.
+/// The annotations of what is deployed.
+fn annotations(functions: &Replicas) -> Annotations {
+    functions.iter().map(|(name, deployed)| (name.clone(), deployed.deployment.annotations.clone())).collect()
+}
+
+/// Runs the cron connector, and the NATS connector if there is one, until `shutdown`; then waits for calls under way.
+/// `functions` is what `Provider::watch` returns.
 pub async fn run(
     nats: Option<Nats>,
-    functions: watch::Receiver<Arc<Replicas>>,
+    mut functions: watch::Receiver<Arc<Replicas>>,
     invoker: Arc<dyn Invoker>,
     shutdown: CancellationToken,
 ) {
+    let (sender, annotated) = watch::channel(Arc::new(annotations(&functions.borrow_and_update())));
+    // Replicas come and go all the time, annotations do not.
+    let follow = async {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                changed = functions.changed() => if changed.is_err() { return },
+            }
+            let now = annotations(&functions.borrow_and_update());
+            sender.send_if_modified(|known| {
+                let changed = **known != now;
+                if changed {
+                    *known = Arc::new(now);
+                }
+                changed
+            });
+        }
+    };
     let cron = Cron::new(SystemTime::now, |problem| eprintln!("cron: {problem}"));
-    let cron = cron.run(functions.clone(), invoker.clone(), shutdown.clone());
-    match nats {
-        Some(nats) => _ = tokio::join!(cron, nats.run(functions, invoker, shutdown)),
-        None => cron.await,
-    }
+    let cron = cron.run(annotated.clone(), invoker.clone(), shutdown.clone());
+    let nats = async {
+        if let Some(nats) = nats {
+            nats.run(annotated, invoker, shutdown.clone()).await;
+        }
+    };
+    tokio::join!(follow, cron, nats);
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! A request message is answered with the function's answer, its status in the header `X-Function-Status`. These are plain
 //! NATS messages, delivered at most once: what must not be lost goes through the asynchronous queue. Gateways of one
-//! server share the messages among them (queue group `faas-lab`).
+//! server share the messages among them (a queue group per subject).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
-use faas_lab_provider::Replicas;
 use faas_lab_provider::api::FunctionName;
 use faas_lab_queue::Invoker;
 use futures_util::StreamExt;
@@ -19,9 +18,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{CRON_TOPIC, invocation, topics};
+use super::{Annotations, CRON_TOPIC, invocation, topics};
 
-const GROUP: &str = "faas-lab";
 /// The most messages of one subject with their functions; more wait in the client.
 const MAX_INFLIGHT: usize = 64;
 /// Messages that wait in the client; NATS drops those beyond.
@@ -55,12 +53,15 @@ pub fn check_subject(subject: &str) -> Result<(), &'static str> {
     }
 }
 
-/// The functions of each subject, and subjects that cannot be.
-fn subscriptions(functions: &Replicas) -> (BTreeMap<String, BTreeSet<FunctionName>>, Vec<(FunctionName, String)>) {
-    let mut wanted: BTreeMap<String, BTreeSet<FunctionName>> = BTreeMap::new();
+/// The functions of each subject.
+type Wanted = BTreeMap<String, BTreeSet<FunctionName>>;
+
+/// What is to be subscribed to, and what cannot be.
+fn subscriptions(functions: &Annotations) -> (Wanted, Vec<(FunctionName, String)>) {
+    let mut wanted = Wanted::new();
     let mut problems = Vec::new();
-    for (name, deployed) in functions {
-        for topic in topics(&deployed.deployment.annotations).filter(|topic| *topic != CRON_TOPIC) {
+    for (name, annotations) in functions {
+        for topic in topics(annotations).filter(|topic| *topic != CRON_TOPIC) {
             match check_subject(topic) {
                 Ok(()) => _ = wanted.entry(topic.to_owned()).or_default().insert(name.clone()),
                 Err(reason) => {
@@ -95,7 +96,7 @@ impl Nats {
     /// Invokes until `shutdown`; then waits for calls under way.
     pub async fn run(
         self,
-        mut functions: watch::Receiver<Arc<Replicas>>,
+        mut functions: watch::Receiver<Arc<Annotations>>,
         invoker: Arc<dyn Invoker>,
         shutdown: CancellationToken,
     ) {
@@ -121,7 +122,9 @@ impl Nats {
                     subscription.functions.send_replace(functions);
                     continue;
                 }
-                match self.client.queue_subscribe(subject.clone(), GROUP.to_owned()).await {
+                // One group name for all would make the server choose between subjects that match one message.
+                let group = format!("faas-lab.{subject}");
+                match self.client.queue_subscribe(subject.clone(), group).await {
                     Ok(messages) => {
                         let (functions, receiver) = watch::channel(functions);
                         let end = shutdown.child_token();
