@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Simulate(SimulateArguments),
     /// Compare settings of a scenario, or results: one report, and a gate for regressions
     Compare(CompareArguments),
+    /// Play a scenario at many points, a row each in CSV and Parquet; resumable, and sharded over machines
+    Sweep(SweepArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -159,6 +161,80 @@ pub(crate) struct CompareArguments {
     /// Print nothing but errors
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
+}
+
+/// Play a scenario at many points, a row each in CSV and Parquet; resumable, and sharded over machines
+///
+/// A sweep that was ended goes on where it was when the same command is given again. Over several machines, each plays
+/// the shard that --shard names, or the task number of its Slurm job array or Kubernetes Indexed Job; --merge then joins
+/// the rows.
+#[derive(Args, Debug)]
+pub(crate) struct SweepArguments {
+    /// The scenario file; with --merge, folders of sweeps
+    #[arg(required = true, value_name = "SCENARIO|DIR")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Vary a setting: KEY=V1,V2,…; quote values with commas; 1..12 and 0.5s..2s:4 are ranges; may be repeated
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub(crate) vary: Vec<String>,
+
+    /// Take the k-th values of all --vary together, instead of every combination
+    #[arg(long, requires = "vary")]
+    pub(crate) pairs: bool,
+
+    /// Folder of the sweep; the same command goes on with what is in it [default: faas-lab-results/NAME-sweep]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Play only part i of N (i from 0), into DIR/shard-i-of-N
+    #[arg(long, value_name = "i/N", value_parser = crate::sweep::Shard::parse)]
+    pub(crate) shard: Option<crate::sweep::Shard>,
+
+    /// Join the rows of shards, or of one folder that holds them
+    #[arg(long, conflicts_with_all = ["vary", "pairs", "shard", "seed", "replications", "set", "emit", "threads"])]
+    pub(crate) merge: bool,
+
+    /// Print a job file that spreads this sweep over machines, and play nothing
+    #[arg(long, value_name = "SCHEDULER")]
+    pub(crate) emit: Option<Scheduler>,
+
+    /// Tasks of that job
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "emit", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) shards: u32,
+
+    /// Seed of the first replications, instead of the scenario's
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: Option<u64>,
+
+    /// Independent replications of each point, instead of the scenario's
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) replications: Option<u32>,
+
+    /// Override a value of the scenario for all points; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<String>,
+
+    /// Runs at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Scheduler {
+    /// A job array, for sbatch
+    Slurm,
+    /// An Indexed Job, for kubectl
+    Kubernetes,
 }
 
 #[derive(Args, Debug)]

@@ -27,6 +27,8 @@ use crate::{interrupt, terminal};
 /// Points that one page can show.
 const MOST_POINTS: usize = 500;
 
+pub(crate) use table::number;
+
 pub(crate) fn run(arguments: &CompareArguments) -> Result<Outcome, Failure> {
     let rules = rules(&arguments.fail_if)?;
     let scenario = is_scenario(arguments)?;

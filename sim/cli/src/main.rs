@@ -16,6 +16,7 @@ mod report;
 mod requests;
 mod schema;
 mod simulate;
+mod sweep;
 mod terminal;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
     match arguments.command {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profiles => list::profiles(),

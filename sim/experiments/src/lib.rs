@@ -13,6 +13,7 @@ pub mod metrics;
 mod replicate;
 pub mod significance;
 mod simulate;
+pub mod sweep;
 mod warmup;
 
 pub use check::{KnownQueue, Likeness, Prediction, check, recognise, too_far};

@@ -3,6 +3,7 @@
 mod compare;
 mod golden;
 mod hostile;
+mod sweep;
 
 use std::fs;
 use std::io::Read as _;
