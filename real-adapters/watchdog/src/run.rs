@@ -94,6 +94,15 @@ fn version() -> String {
 }
 
 fn check_health(config: &Config) -> ExitCode {
+    if let Endpoint::Unix(socket) = &config.listen {
+        return match std::os::unix::net::UnixStream::connect(socket) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("unable to connect to {}: {error}", socket.display());
+                ExitCode::FAILURE
+            }
+        };
+    }
     if config.lock_file().exists() {
         return ExitCode::SUCCESS;
     }
