@@ -25,7 +25,7 @@ use crate::timed::{Pace, Timed};
 pub struct Limits {
     /// Bytes of a request's head; more are answered 431.
     pub head_bytes: usize,
-    /// Number of a request's headers; more are answered 431.
+    /// Number of a request's headers; more are answered 431. Above 100 every request costs an allocation.
     pub headers: usize,
     /// From a request's first byte to the end of its body.
     pub read_timeout: Option<Duration>,
@@ -39,11 +39,14 @@ pub struct Limits {
     pub drain: Option<Duration>,
 }
 
+/// The number of headers that hyper has room for without being told.
+const HYPERS_OWN: usize = 100;
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             head_bytes: 1 << 20,
-            headers: 256,
+            headers: HYPERS_OWN,
             read_timeout: None,
             write_timeout: None,
             idle_timeout: None,
@@ -113,7 +116,10 @@ where
 fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     // hyper wants room for the head in one buffer, which also bounds how much of a response waits in memory.
-    builder.max_buf_size(limits.head_bytes.max(8192)).max_header_size(limits.head_bytes).max_headers(limits.headers);
+    builder.max_buf_size(limits.head_bytes.max(8192)).max_header_size(limits.head_bytes);
+    if limits.headers != HYPERS_OWN {
+        builder.max_headers(limits.headers);
+    }
     builder
 }
 

@@ -69,7 +69,7 @@ pub(crate) enum StatusText {
 pub(crate) struct Record {
     began: Instant,
     place: Option<Place>,
-    metrics: Option<(Metrics, &'static str)>,
+    metrics: Option<(Arc<Metrics>, &'static str)>,
     /// `POST /p?q`, unless a probe asks.
     line: Option<String>,
     call_id: Option<String>,
@@ -83,7 +83,7 @@ impl Record {
     pub(crate) fn new<B>(
         request: &Request<B>,
         place: Option<Place>,
-        metrics: Option<&Metrics>,
+        metrics: Option<&Arc<Metrics>>,
         style: StatusText,
         call_id: bool,
     ) -> Record {

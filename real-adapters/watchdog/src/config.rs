@@ -56,7 +56,7 @@ pub struct Config {
     pub process: Vec<String>,
     /// `port` on `watchdog_address`, or `watchdog_socket`.
     pub listen: Endpoint,
-    /// `metrics_port` on the same address; `None` for 0.
+    /// `metrics_port` on the same address; `None` for `0` or `off`.
     pub metrics: Option<Endpoint>,
     /// `read_timeout`; `None` for 0.
     pub read_timeout: Option<Duration>,
@@ -82,7 +82,8 @@ pub struct Config {
     pub ready_path: Option<String>,
     /// `static_path`.
     pub static_path: PathBuf,
-    /// `suppress_lock`.
+    /// `suppress_lock`; always so on a Unix socket: watchdogs that have one share their folder for temporary files, and the
+    /// first to go would make the others ill.
     pub suppress_lock: bool,
     /// `stream_buffer=4096`: hold streams back as Go's server does.
     pub go_buffering: bool,
@@ -183,7 +184,7 @@ impl Config {
             log_call_id: variables.flag("log_callid", false) || variables.flag("log_call_id", false),
             ready_path: variables.text("ready_path").map(str::to_owned),
             static_path: variables.text("static_path").unwrap_or("/home/app/public").into(),
-            suppress_lock: variables.flag("suppress_lock", false),
+            suppress_lock: variables.flag("suppress_lock", false) || variables.text("watchdog_socket").is_some(),
             go_buffering: match variables.number::<u32>("stream_buffer")? {
                 None | Some(0) => false,
                 Some(4096) => true,
@@ -267,9 +268,9 @@ impl<'a> Variables<'a> {
             Some(path) => Endpoint::Unix(path.into()),
             None => tcp(self.number("port")?.unwrap_or(8080)),
         };
-        let metrics = match self.number("metrics_port")?.unwrap_or(8081) {
-            0 => None,
-            port => Some(tcp(port)),
+        let metrics = match self.text("metrics_port") {
+            Some("off" | "0") => None,
+            _ => Some(tcp(self.number("metrics_port")?.unwrap_or(8081))),
         };
         Ok((listen, metrics))
     }
@@ -309,6 +310,7 @@ mod tests {
         assert_eq!((config.exec_timeout, config.healthcheck_interval), (Some(thirty), thirty));
         assert_eq!((config.max_inflight, config.log_buffer_size, config.prefix_logs), (None, 65_536, true));
         assert_eq!(read(&[("fprocess", "cat"), ("mode", "classic")]).expect("enough").exec_timeout, None);
+        assert_eq!(read(&[("fprocess", "cat"), ("metrics_port", "off")]).expect("enough").metrics, None);
     }
 
     #[test]
@@ -358,6 +360,7 @@ mod tests {
     fn keeps_its_own_variables_from_the_function() {
         let config = read(&[("fprocess", "x"), ("watchdog_socket", "/a"), ("PORT", "1")]).expect("enough");
         assert_eq!(config.listen, Endpoint::Unix("/a".into()));
+        assert!(config.suppress_lock);
         assert!(config.environment.contains_key(OsStr::new("PORT")));
         assert!(!config.environment.contains_key(OsStr::new("watchdog_socket")));
     }

@@ -6,9 +6,9 @@
 //!
 //! | extension | meaning |
 //! |---|---|
-//! | `watchdog_socket=/path.sock` | listen on a Unix socket instead of `port` |
+//! | `watchdog_socket=/path.sock` | listen on a Unix socket instead of `port`; there is no lock file then |
 //! | `watchdog_address=127.0.0.2` | listen on this address only |
-//! | `metrics_port=0` | no metrics; any other number: there |
+//! | `metrics_port=0` or `off` | no metrics; any other number: there |
 //! | `upstream_url=unix:/path.sock` | the http function listens on a Unix socket |
 //! | `stream_buffer=4096` | hold streams back as the original does |
 //! | `watchdog_cgroups=/a:/b` | join these control groups at start |

@@ -6,12 +6,13 @@ use http::{Method, Response, StatusCode};
 use prometheus::{
     CounterVec, Encoder, Gauge, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder, core::Collector,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::log::log;
 
 /// Counts calls; probes are not among them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
     total: CounterVec,
@@ -20,7 +21,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Metrics {
+    pub(crate) fn new() -> Arc<Metrics> {
         let labels = ["code", "method"];
         let total = Opts::new("http_requests_total", "Total number of HTTP requests.");
         let seconds = HistogramOpts::new("http_request_duration_seconds", "Seconds spent serving HTTP requests.");
@@ -36,7 +37,7 @@ impl Metrics {
         for collector in collectors {
             metrics.registry.register(collector).expect("registered once");
         }
-        metrics
+        Arc::new(metrics)
     }
 
     pub(crate) fn begins(&self) {
@@ -56,7 +57,7 @@ impl Metrics {
     }
 
     /// Answers scrapes until it is dropped. A port that is taken is said and gone without.
-    pub(crate) async fn serve(self, at: Endpoint) {
+    pub(crate) async fn serve(self: Arc<Self>, at: Endpoint) {
         let listener = match at.bind().await {
             Ok(listener) => listener,
             Err(error) => {
@@ -69,7 +70,7 @@ impl Metrics {
         self.serve_on(listener).await;
     }
 
-    async fn serve_on(self, listener: Listener) {
+    async fn serve_on(self: Arc<Self>, listener: Listener) {
         let timeout = Some(Duration::from_secs(10));
         let limits = Limits { read_timeout: timeout, write_timeout: timeout, connections: 64, ..Limits::default() };
         let scrape = move |request: http::Request<Body>, _| {

@@ -23,7 +23,7 @@ use crate::{serializing, streaming};
 pub(crate) struct Service {
     config: Arc<Config>,
     function: Option<Function>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     places: Arc<Places>,
     health: Arc<Health>,
 }
@@ -65,7 +65,7 @@ impl Service {
     pub(crate) fn new(
         config: Arc<Config>,
         function: Option<Function>,
-        metrics: Metrics,
+        metrics: Arc<Metrics>,
         health: Arc<Health>,
     ) -> Service {
         let places = Places::new(config.max_inflight);
@@ -82,7 +82,8 @@ impl Service {
         async move {
             match request.uri().path() {
                 "/_/health" => service.health(&request),
-                "/_/ready" => service.ready(&request).await,
+                // The rarer ways are boxed: a call's future is moved about, and should be small.
+                "/_/ready" => Box::pin(service.ready(request)).await,
                 _ => service.call(request).await,
             }
         }
@@ -96,7 +97,7 @@ impl Service {
         }
     }
 
-    async fn ready(&self, request: &Request<Body>) -> Response<Body> {
+    async fn ready(&self, request: Request<Body>) -> Response<Body> {
         if request.method() != Method::GET {
             return empty(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -135,12 +136,12 @@ impl Service {
             return function.call(request, record).await;
         }
         if self.config.mode == Mode::Static {
-            return file(&self.config, request, record).await;
+            return Box::pin(file(&self.config, request, record)).await;
         }
         let (parts, body) = request.into_parts();
         match self.config.mode {
-            Mode::Streaming => streaming::call(self.config.clone(), parts, body, record).await,
-            _ => serializing::call(self.config.clone(), parts, body, record).await,
+            Mode::Streaming => Box::pin(streaming::call(self.config.clone(), parts, body, record)).await,
+            _ => Box::pin(serializing::call(self.config.clone(), parts, body, record)).await,
         }
     }
 
