@@ -147,7 +147,14 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::ImageManifest;
+    use crate::image::{Image, Images};
+    use crate::launch::Launch;
 
     fn plain() -> FunctionDeployment {
         FunctionDeployment { service: "hello".to_owned(), image: "hello".to_owned(), ..FunctionDeployment::default() }
@@ -181,6 +188,40 @@ mod tests {
         let lots = Some(Resources { memory: "lots".to_owned(), cpu: String::new() });
         assert!(refusal(|d| d.limits = lots).contains("limits: memory \"lots\""));
         assert!(refusal(|d| d.env_process = "x".repeat(2 << 20)).contains("bytes"));
+    }
+
+    proptest! {
+        /// Whatever a client sends: a launch, or a refusal in one short line.
+        #[test]
+        fn any_deployment_is_taken_or_refused(
+            name in "[-a-z0-9A-Z./ ]{0,70}|\\PC{0,9}",
+            image in "[-a-z0-9:/@.]{0,40}|\\PC{0,9}",
+            limit in "[0-9.]{0,6}[a-zA-Z]{0,3}|\\PC{0,9}",
+            (key, value) in ("[a-z=_./]{0,12}|\\PC{0,9}", "([0-9.]{1,9}[a-z]{1,2}){0,3}|\\PC{0,9}"),
+        ) {
+            let pair = BTreeMap::from([(key, value.clone())]);
+            let timeouts = ["write_timeout", "healthcheck_interval"].map(|name| (name.to_owned(), value.clone()));
+            let sent = FunctionDeployment {
+                service: name,
+                image,
+                env_vars: pair.clone().into_iter().chain(timeouts).collect(),
+                labels: pair.clone(),
+                annotations: pair,
+                secrets: vec![value],
+                limits: Some(Resources { memory: limit.clone(), cpu: limit }),
+                ..FunctionDeployment::default()
+            };
+            // Each part is reached even if one before it would refuse.
+            let _ = Images::default().find(&sent.image);
+            let launch = Launch::new(&Image { manifest: ImageManifest::default(), folder: None }, &sent);
+            prop_assert!(launch.is_err(), "there is no process to run");
+            let process = ImageManifest { fprocess: Some("cat".to_owned()), ..ImageManifest::default() };
+            let _ = Launch::new(&Image { manifest: process, folder: None }, &sent);
+            match deployment(sent) {
+                Ok((name, _)) => prop_assert!(is_dns_label(&name.name)),
+                Err(error) => prop_assert!(!error.to_string().contains('\n')),
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! From options to a platform, with the traces of a crashed one removed on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
@@ -46,7 +48,11 @@ pub(super) fn open(options: Options) -> Result<Platform, OpenError> {
     store.put_traces(&traces).map_err(io_error(store.root()))?;
     // What has this platform's name is this platform's: the store's lock is held.
     let _ = std::fs::remove_dir_all(&runtime);
-    private_folder(&runtime).map_err(io_error(&runtime))?;
+    if let Some(above) = runtime.parent() {
+        private_folder(above).map_err(io_error(above))?;
+    }
+    // Fails if it is there: among temporary files, it might be somebody else's.
+    DirBuilder::new().mode(0o700).create(&runtime).map_err(io_error(&runtime))?;
 
     let (cgroups, more) = Cgroups::make(found);
     reasons.extend(more);

@@ -149,6 +149,14 @@ async fn functions_and_their_generation_survive_a_restart_without_replicas() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_deeper_than_a_sockets_path_may_be_long_works_too() {
+    let lab = Lab::with(|options| options.state.push("deep/".repeat(30))).await;
+    let name = lab.running("hello", 1).await;
+    assert!(call(&lab.only(&name).await, "environment").await.contains("OPENFAAS_NAME=hello"));
+    lab.provider.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_is_named() {
     let lab = Lab::new().await;
     lab.deployed(plain("hello")).await;
