@@ -20,8 +20,13 @@ pub(crate) enum Admission {
     Granted(Lease),
     /// It is held until the function has a replica. It is not counted as begun.
     Held(Ticket),
-    /// It waits for a free slot, or for the replica that was started for it.
-    Waits(Ticket),
+    /// It waits for a free slot, or because of it a replica is started, which makes it cold.
+    Waits {
+        /// Where.
+        ticket: Ticket,
+        /// Whether it caused a start.
+        cold: bool,
+    },
     /// It is refused.
     Refused(Refused),
 }
@@ -77,7 +82,7 @@ impl Function {
         if state.settings.waiting_room.is_some() {
             match state.pool.choose_free(&mut draws) {
                 Some(handle) => Admission::Granted(state.begin(self, handle)),
-                None if places(state) > 0 => Admission::Waits(self.wait(state, false)),
+                None if places(state) > 0 => Admission::Waits { ticket: self.wait(state, false), cold: false },
                 None => Admission::Refused(Refused::NoPlace),
             }
         } else {
@@ -109,9 +114,9 @@ impl Function {
             Provision::Start => {
                 let bound = provisioner.binding == Binding::Replica;
                 self.want(state, state.desired + 1);
-                Admission::Waits(self.wait(state, bound))
+                Admission::Waits { ticket: self.wait(state, bound), cold: true }
             }
-            Provision::Wait => Admission::Waits(self.wait(state, false)),
+            Provision::Wait => Admission::Waits { ticket: self.wait(state, false), cold: false },
             Provision::Reject => Admission::Refused(Refused::NoPlace),
         }
     }

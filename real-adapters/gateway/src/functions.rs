@@ -37,8 +37,8 @@ struct Live {
 
 struct Entry {
     function: Arc<Function>,
-    deployment: Arc<FunctionDeployment>,
-    created_at: SystemTime,
+    /// What the provider last said of it.
+    shown: Deployed,
     reconciler: AbortHandle,
     scaler: AbortHandle,
 }
@@ -68,7 +68,7 @@ impl Functions {
 
     /// Every function with its deployment and when it was created, sorted by name within namespaces.
     pub(crate) fn list(&self) -> Vec<(Arc<Function>, Arc<FunctionDeployment>, SystemTime)> {
-        let entry = |entry: &Entry| (entry.function.clone(), entry.deployment.clone(), entry.created_at);
+        let entry = |entry: &Entry| (entry.function.clone(), entry.shown.deployment.clone(), entry.shown.created_at);
         self.lock().functions.values().map(entry).collect()
     }
 
@@ -99,7 +99,7 @@ impl Functions {
         let Live { functions, leaving } = &mut *live;
         let mut changed = false;
         functions.retain(|name, entry| {
-            let same = |deployed: &Deployed| deployed.created_at == entry.created_at;
+            let same = |deployed: &Deployed| deployed.created_at == entry.shown.created_at;
             let stays = shown.get(name).is_some_and(same) && !leaving.contains(name);
             if !stays {
                 self.end(entry);
@@ -147,13 +147,15 @@ impl Functions {
         function.observe(deployed, deployed.generation);
         let reconciler = tokio::spawn(function.clone().reconcile(self.around.provider.clone())).abort_handle();
         let scaler = self.ask_policies(&function, &deployed.deployment);
-        let deployment = deployed.deployment.clone();
-        Entry { function, deployment, created_at: deployed.created_at, reconciler, scaler }
+        Entry { function, shown: deployed.clone(), reconciler, scaler }
     }
 
     fn update(&self, entry: &mut Entry, deployed: &Deployed) {
-        let is_new = !Arc::ptr_eq(&entry.deployment, &deployed.deployment) && entry.deployment != deployed.deployment;
-        if is_new
+        // News are mostly of others.
+        if entry.shown == *deployed {
+            return;
+        }
+        if entry.shown.deployment != deployed.deployment
             && let Ok(settings) = self.settings(&deployed.deployment)
             && *entry.function.lock().settings != settings
         {
@@ -162,7 +164,7 @@ impl Functions {
             entry.scaler.abort();
             entry.scaler = self.ask_policies(&entry.function, &deployed.deployment);
         }
-        entry.deployment = deployed.deployment.clone();
+        entry.shown = deployed.clone();
         entry.function.observe(deployed, deployed.generation);
     }
 

@@ -196,7 +196,11 @@ impl Inner {
                         function.metrics.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
                     }
                 }
-                let mut response = reply::text(StatusCode::OK, self.functions.metrics.text());
+                let mut text = self.functions.metrics.text();
+                if let Some(queue) = &self.queue {
+                    text.push_str(&crate::metrics::queue_text(&queue.metrics()));
+                }
+                let mut response = reply::text(StatusCode::OK, text);
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 response.headers_mut().insert(header::CONTENT_TYPE, format);
                 response

@@ -100,13 +100,15 @@ impl Inner {
                     Ok(lease) => lease,
                     Err(refusal) => return refusal,
                 },
-                Admission::Waits(mut ticket) => {
+                Admission::Waits { mut ticket, cold } => {
                     // It has reached the function's waiting room: from here on its time counts.
                     self.begin(function, &mut call, &mut deadline);
                     let since = Instant::now();
                     match before(deadline, ticket.replica()).await {
                         Some(Some(lease)) => {
-                            held = Some(held.unwrap_or_default() + since.elapsed());
+                            if cold {
+                                held = Some(held.unwrap_or_default() + since.elapsed());
+                            }
                             lease
                         }
                         Some(None) => return refusal(function, Refused::Gone, &mut call),

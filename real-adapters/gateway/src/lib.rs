@@ -28,5 +28,6 @@ pub use decisions::{Entry, Policy, Seen};
 pub use gateway::{Gateway, GatewayError};
 pub use labels::Settings;
 pub use options::{Asset, Credentials, Limits, Options};
+pub use queued::queue_settings;
 pub use route::{Cleaned, Refusal, Route, Target, clean, encode};
 pub use scaler::policies;

@@ -2,9 +2,11 @@
 //!
 //! Each function keeps the handles of its own series, so that a call looks nothing up by label.
 
+use std::fmt::Write;
 use std::sync::RwLock;
 use std::time::Duration;
 
+use faas_lab_queue::QueueMetrics;
 use prometheus::core::Collector;
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -147,6 +149,25 @@ impl Metrics {
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> C {
     registry.register(Box::new(collector.clone())).expect("every name is registered once");
     collector
+}
+
+/// What the queue counts itself, in Prometheus' format. It keeps these counts across restarts, unlike a registry.
+pub(crate) fn queue_text(queue: &QueueMetrics) -> String {
+    let mut text = String::new();
+    for (name, kind, help, value) in [
+        ("gateway_queue_accepted_total", "counter", "Asynchronous invocations accepted.", queue.accepted),
+        ("gateway_queue_delivered_total", "counter", "Invocations that their function has answered.", queue.delivered),
+        ("gateway_queue_cancelled_total", "counter", "Invocations taken back before delivery.", queue.cancelled),
+        ("gateway_queue_retried_total", "counter", "Answers that led to another attempt.", queue.retried),
+        ("gateway_queue_redelivered_total", "counter", "Deliveries that may have run twice.", queue.redelivered),
+        ("gateway_queue_dead_letters", "gauge", "Invocations that were given up.", queue.dead),
+        ("gateway_queue_bytes", "gauge", "Bytes that wait or are under way.", queue.bytes),
+        ("gateway_queue_callbacks_ok_total", "counter", "Callbacks that were taken.", queue.callbacks_ok),
+        ("gateway_queue_callbacks_failed_total", "counter", "Callbacks that were given up.", queue.callbacks_failed),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    text
 }
 
 /// The series of one function.

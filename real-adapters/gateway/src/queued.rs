@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use faas_lab_http::body::CollectError;
 use faas_lab_http::{Body, forward};
+use faas_lab_provider::Provider;
 use faas_lab_provider::api::FunctionName;
-use faas_lab_queue::{Answer, Invocation, Invoker, QueueError};
+use faas_lab_queue::{Answer, FunctionSettings, Invocation, Invoker, QueueError, Settings};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::time::Instant;
 use url::Url;
@@ -100,6 +101,21 @@ fn callback(url: &HeaderValue) -> Result<String, String> {
         "http" | "https" if url.has_host() => Ok(text.to_owned()),
         _ => Err(format!("X-Callback-Url {text:?}: write a URL that begins with http:// or https://")),
     }
+}
+
+/// How a queue delivers each function's invocations, by the annotations of its deployment.
+pub fn queue_settings(provider: &dyn Provider) -> Settings {
+    let functions = provider.watch();
+    let defaults = Arc::new(FunctionSettings::default());
+    Settings::new(move |function| {
+        let deployed = functions.borrow().get(&FunctionName::parse(function)).map(|it| it.deployment.clone());
+        match deployed {
+            Some(deployment) if !deployment.annotations.is_empty() => {
+                Arc::new(FunctionSettings::from_annotations(&deployment.annotations, &defaults).0)
+            }
+            _ => defaults.clone(),
+        }
+    })
 }
 
 /// Delivers through the gateway's own synchronous path.

@@ -195,6 +195,10 @@ async fn a_waiting_room_lines_calls_up_in_front_of_the_replicas() {
     let served = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
     let refused = answers.iter().filter(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).count();
     assert_eq!((served, refused), (3, 1));
+    assert!(
+        answers.iter().all(|answer| answer.header("x-cold-start").is_none()),
+        "waiting in line is not a cold start"
+    );
 }
 
 #[tokio::test]
