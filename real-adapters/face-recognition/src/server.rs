@@ -1,0 +1,79 @@
+//! The function as an HTTP server: alone on a port, or behind a watchdog on a port or a Unix socket.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use faas_lab_http::{Body, Limits, Listener, body::CollectError};
+use http::{
+    Method, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderName},
+};
+
+use crate::{
+    api::{Answer, Request},
+    function::Function,
+    refusal::Refusal,
+};
+
+/// How long a request and its answer may take: this kind of function needs long for large pictures on small machines.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Answers requests until `shutdown` is ready, then finishes those under way.
+pub async fn serve(function: Arc<Function>, listener: Listener, shutdown: impl Future<Output = ()>) {
+    // No write timeout: a video lasts as long as it lasts. Reading one is bounded by its frames.
+    let limits =
+        Limits { idle_timeout: Some(TIMEOUT), drain: Some(TIMEOUT), head_bytes: 64 << 10, ..Limits::default() };
+    let handler = move |request: http::Request<Body>, _peer| {
+        let function = function.clone();
+        async move { function.respond(request).await }
+    };
+    let _ = faas_lab_http::serve(listener, limits, handler, shutdown).await;
+}
+
+impl Function {
+    async fn respond(self: Arc<Self>, request: http::Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let header = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let path = head.uri.path().to_owned();
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        if path.starts_with("/_/") && head.method == Method::GET {
+            return plain(Answer { status: StatusCode::OK, content_type: "text/plain", body: "OK\n".into() });
+        }
+        if path.trim_matches('/') == "stream" && head.method == Method::POST {
+            let content_type = header(CONTENT_TYPE).unwrap_or_default();
+            return self.stream(&content_type, &query, body).unwrap_or_else(|refusal| plain(refusal.into()));
+        }
+        let limit = self.settings.fetch.max_bytes;
+        let collected = tokio::time::timeout(TIMEOUT, body.collect(limit)).await;
+        let body = match collected {
+            Ok(Ok(body)) => body,
+            Ok(Err(CollectError::TooLong { limit })) => {
+                let reason = format!("the body is longer than the {limit} bytes allowed (MAX_BYTES)");
+                return plain(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason).into());
+            }
+            Ok(Err(CollectError::Broken(error))) => {
+                return plain(Refusal::bad_request(format!("the body broke off: {error}")).into());
+            }
+            Err(_) => {
+                let reason = format!("the body did not arrive within {TIMEOUT:?}");
+                return plain(Refusal::new(StatusCode::REQUEST_TIMEOUT, reason).into());
+            }
+        };
+        let request = Request {
+            method: head.method,
+            path,
+            query,
+            accept: header(ACCEPT),
+            content_type: header(CONTENT_TYPE),
+            body,
+        };
+        plain(self.answer(request).await)
+    }
+}
+
+fn plain(answer: Answer) -> Response<Body> {
+    Response::builder()
+        .status(answer.status)
+        .header(CONTENT_TYPE, answer.content_type)
+        .body(Body::full(answer.body))
+        .expect("the header is plain text")
+}
