@@ -135,7 +135,8 @@ fn a_scenario_opens_runs_and_changes() {
     let beside = json!([{ "id": before["id"], "label": "as written" }]);
     let both = served.run(3, &scenario, &["function.f.demand={ exponential = \"100ms\" }"], &beside).json();
     assert!(both["html"].as_str().is_some_and(|html| html.contains("as written")));
-    let report = served.post("/api/report", &json!({ "id": both["id"], "label": "faster", "beside": beside }).to_string());
+    let report =
+        served.post("/api/report", &json!({ "id": both["id"], "label": "faster", "beside": beside }).to_string());
     assert!(report.body.contains("<!DOCTYPE html>") && report.body.contains("held against as written"));
     assert!(report.head.contains("attachment"));
     let alone = served.post("/api/report", &json!({ "id": both["id"], "label": "faster", "beside": [] }).to_string());
@@ -179,7 +180,9 @@ fn a_pasted_scenario_and_an_uploaded_result_stand_side_by_side() {
 #[test]
 fn no_other_file_can_be_read() {
     let served = served();
-    for id in ["0/../secret.toml", "0/secret.toml", "../secret.toml", "0//etc/passwd", "shipped/../secret", "7/queue.toml"] {
+    for id in
+        ["0/../secret.toml", "0/secret.toml", "../secret.toml", "0//etc/passwd", "shipped/../secret", "7/queue.toml"]
+    {
         let answer = served.post("/api/open", &json!({ "scenario": { "listed": id } }).to_string());
         assert_eq!(answer.status, 404, "{id}");
     }
@@ -201,7 +204,12 @@ fn other_pages_and_other_names_are_refused() {
     let ours = "X-Faas-Lab: 1\r\n";
     let own = format!("Origin: http://{}\r\n", served.address);
     assert_eq!(served.post_with("/api/open", &format!("{json_type}{ours}{own}"), &open).status, 200);
-    for headers in [json_type.to_owned(), format!("{json_type}{own}"), format!("{json_type}{ours}Origin: http://evil.example\r\n"), format!("{json_type}{ours}Origin: null\r\n")] {
+    for headers in [
+        json_type.to_owned(),
+        format!("{json_type}{own}"),
+        format!("{json_type}{ours}Origin: http://evil.example\r\n"),
+        format!("{json_type}{ours}Origin: null\r\n"),
+    ] {
         assert_eq!(served.post_with("/api/open", &headers, &open).status, 403, "{headers}");
     }
     for host in ["evil.example", "evil.example:80", "127.0.0.1.evil.example"] {
