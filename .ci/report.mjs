@@ -3,11 +3,10 @@
 // on hover and by arrow keys; in a comparison, sorting, filtering and choosing must do what they say.
 //
 //   node .ci/report.mjs SCREENSHOT_FOLDER REPORT.html …
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { LOOKS, launch } from "./chromium.mjs";
 
 const [folder, ...reports] = process.argv.slice(2);
 if (!folder || reports.length === 0) {
@@ -15,53 +14,9 @@ if (!folder || reports.length === 0) {
   process.exit(2);
 }
 
-const LOOKS = [
-  { name: "wide-light", width: 1200, height: 900, mobile: false, scheme: "light" },
-  { name: "wide-dark", width: 1200, height: 900, mobile: false, scheme: "dark" },
-  { name: "phone-light", width: 390, height: 844, mobile: true, scheme: "light" },
-  { name: "phone-dark", width: 390, height: 844, mobile: true, scheme: "dark" },
-];
 const LONGEST_SCREENSHOT = 12000;
 const PATIENCE = 60_000;
-
-const profile = mkdtempSync(join(tmpdir(), "faas-lab-chromium-"));
-const browser = spawn(
-  process.env.CHROMIUM ?? "chromium",
-  ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", `--user-data-dir=${profile}`],
-  { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
-);
-const alarm = setTimeout(() => fail(`no answer from Chromium within ${PATIENCE / 1000} s`), PATIENCE * (1 + reports.length));
-browser.on("error", (error) => fail(`Chromium did not start: ${error.message}`));
-
-function fail(message) {
-  console.error(message);
-  browser.kill("SIGKILL");
-  process.exit(1);
-}
-
-// The DevTools protocol over two pipes: JSON messages that end with a zero byte.
-let calls = 0;
-const pending = new Map();
-const listeners = new Set();
-let rest = "";
-browser.stdio[4].setEncoding("utf8").on("data", (text) => {
-  const messages = (rest + text).split("\0");
-  rest = messages.pop();
-  for (const message of messages.map((json) => JSON.parse(json))) {
-    if (message.id) {
-      const { done, wrong } = pending.get(message.id);
-      pending.delete(message.id);
-      message.error ? wrong(new Error(message.error.message)) : done(message.result);
-    } else {
-      listeners.forEach((listener) => listener(message));
-    }
-  }
-});
-function send(method, params = {}, sessionId = undefined) {
-  const id = ++calls;
-  browser.stdio[3].write(JSON.stringify({ id, method, params, sessionId }) + "\0");
-  return new Promise((done, wrong) => pending.set(id, { done, wrong }));
-}
+const browser = launch(PATIENCE * (1 + reports.length));
 
 // Runs inside the page: uses what the script offers, puts it back, and returns what went wrong.
 function use() {
@@ -116,39 +71,16 @@ function use() {
 }
 
 async function look(report, at) {
-  const { targetId } = await send("Target.createTarget", { url: "about:blank" });
-  const { sessionId } = await send("Target.attachToTarget", { targetId, flatten: true });
-  const page = (method, params) => send(method, params, sessionId);
-  const problems = [];
-  let loaded;
-  const isLoaded = new Promise((done) => (loaded = done));
   const url = pathToFileURL(resolve(report)).href;
-  const listener = ({ sessionId: of, method, params }) => {
-    if (of !== sessionId) return;
-    if (method === "Page.loadEventFired") loaded();
-    if (method === "Runtime.consoleAPICalled") problems.push(`console.${params.type}: ${params.args.map((a) => a.value ?? a.description).join(" ")}`);
-    if (method === "Runtime.exceptionThrown") problems.push(`exception: ${params.exceptionDetails.exception?.description ?? params.exceptionDetails.text}`);
-    if (method === "Log.entryAdded") problems.push(`log: ${params.entry.text}`);
-    if (method === "Network.requestWillBeSent" && params.request.url !== url && !params.request.url.startsWith("data:")) problems.push(`request: ${params.request.url}`);
-  };
-  listeners.add(listener);
-  for (const domain of ["Page", "Runtime", "Log", "Network"]) await page(`${domain}.enable`);
-  await page("Emulation.setDeviceMetricsOverride", { width: at.width, height: at.height, deviceScaleFactor: 1, mobile: at.mobile });
-  await page("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: at.scheme }] });
-  await page("Page.navigate", { url });
-  await isLoaded;
-  const ask = async (expression) => (await page("Runtime.evaluate", { expression, returnByValue: true })).result.value;
+  const { ask, problems, picture, close } = await browser.open(url, at, (asked) => asked === url || asked.startsWith("data:"));
   const seen = await ask("({ title: document.title, charts: document.querySelectorAll('svg').length, wide: document.documentElement.scrollWidth, high: document.documentElement.scrollHeight })");
   if (!seen.title) problems.push("the page has no title");
   if (seen.charts === 0) problems.push("the page has no chart");
   if (seen.wide > at.width) problems.push(`the page is ${seen.wide} pixels wide in a window of ${at.width}`);
-  problems.push(...(await ask(`(${use})()`) ?? ["the page's script could not be tried"]));
-  const clip = { x: 0, y: 0, width: at.width, height: Math.min(seen.high, LONGEST_SCREENSHOT), scale: 1 };
-  const { data } = await page("Page.captureScreenshot", { captureBeyondViewport: true, clip });
+  problems.push(...((await ask(`(${use})()`)) ?? ["the page's script could not be tried"]));
   const file = join(folder, `${basename(dirname(resolve(report)))}-${at.name}.png`);
-  writeFileSync(file, Buffer.from(data, "base64"));
-  listeners.delete(listener);
-  await send("Target.closeTarget", { targetId });
+  writeFileSync(file, await picture(Math.min(seen.high, LONGEST_SCREENSHOT)));
+  await close();
   return problems.map((problem) => `${report}, ${at.name}: ${problem}`);
 }
 
@@ -157,9 +89,7 @@ const problems = [];
 for (const report of reports) {
   for (const at of LOOKS) problems.push(...(await look(report, at)));
 }
-clearTimeout(alarm);
-await send("Browser.close").catch(() => {});
-browser.on("exit", () => rmSync(profile, { recursive: true, force: true }));
+await browser.close();
 problems.forEach((problem) => console.error(problem));
 console.log(`${reports.length} reports, ${LOOKS.length} looks each: ${problems.length} problems; screenshots in ${folder}`);
 process.exitCode = problems.length > 0 ? 1 : 0;

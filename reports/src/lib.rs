@@ -10,6 +10,7 @@ mod page;
 mod responses;
 #[doc(hidden)]
 pub mod sample;
+pub mod serve;
 pub mod text;
 mod words;
 

@@ -73,8 +73,10 @@ pub(super) fn ranking(view: &View<'_>) -> Markup {
 
 /// The same figures without ranks, in the order given.
 pub(super) fn side_by_side(view: &View<'_>) -> Markup {
-    let columns: Vec<Column<'_>> =
-        columns(view).into_iter().filter(|column| view.ranked.iter().any(|seen| (column.cell)(seen).is_some())).collect();
+    let columns: Vec<Column<'_>> = columns(view)
+        .into_iter()
+        .filter(|column| view.ranked.iter().any(|seen| (column.cell)(seen).is_some()))
+        .collect();
     html! {
         div .scroll tabindex="0" role="region" aria-label="Runs side by side" {
             table #ranked {

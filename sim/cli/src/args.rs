@@ -1,5 +1,6 @@
 //! What can be written on the command line. Help texts are the doc comments.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Schema(SchemaArguments),
     /// Render the HTML report of a result again
     Report(ReportArguments),
+    /// Serve a page on which settings move and the curves follow
+    Serve(ServeArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder
@@ -278,6 +281,28 @@ pub(crate) struct ReportArguments {
     /// Where to write the page; - for standard output [default: report.html beside the result]
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// Serve a page on which settings move and the curves follow
+///
+/// The page opens scenarios that come with faas-lab, those in ./scenarios and beside SCENARIO, and what is pasted or
+/// uploaded. It reads no other files, and listens on this machine only unless told otherwise.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArguments {
+    /// The scenario that the page opens with
+    pub(crate) scenario: Option<PathBuf>,
+
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 8642)]
+    pub(crate) port: u16,
+
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+
+    /// Replications that run at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 #[derive(Args, Debug)]

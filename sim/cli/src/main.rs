@@ -15,6 +15,7 @@ mod progress;
 mod report;
 mod requests;
 mod schema;
+mod serve;
 mod simulate;
 mod sweep;
 mod terminal;
@@ -47,6 +48,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Policies => list::policies(),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -3,6 +3,7 @@
 mod compare;
 mod golden;
 mod hostile;
+mod serve;
 mod sweep;
 
 use std::fs;
