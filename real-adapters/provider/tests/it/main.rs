@@ -8,3 +8,4 @@ mod limits;
 mod logs;
 mod secrets;
 mod support;
+mod watchdog;

@@ -154,7 +154,10 @@ pub(crate) fn processes_of(state: &Path) -> Vec<u32> {
 pub(crate) async fn try_call(replica: &Replica, order: &str) -> Option<String> {
     let Endpoint::Unix(socket) = &replica.endpoint else { panic!("a socket") };
     let mut stream = UnixStream::connect(socket).await.ok()?;
-    stream.write_all(format!("GET /{order} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await.ok()?;
+    stream
+        .write_all(format!("GET /{order} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes())
+        .await
+        .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.ok()?;
     Some(answer.split_once("\r\n\r\n")?.1.to_owned())
