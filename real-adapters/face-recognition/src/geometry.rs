@@ -54,11 +54,13 @@ impl Area {
 
     /// The part inside the picture: corner and sides rounded down, as the face-api package does. `None` if empty.
     pub(crate) fn clipped(&self, picture: &RgbImage) -> Option<Frame> {
+        if ![self.x, self.y, self.width, self.height].iter().all(|number| number.is_finite()) {
+            return None;
+        }
         let (x, y) = (self.x.max(0.0), self.y.max(0.0));
         let inside = |start: f64, end: f64, limit: u32| (end - start).min(f64::from(limit) - start).floor();
         let width = inside(x, self.x + self.width, picture.width());
         let height = inside(y, self.y + self.height, picture.height());
-        // NaN fails both comparisons.
         (width >= 1.0 && height >= 1.0).then(|| Frame {
             x: x as u32,
             y: y as u32,

@@ -1,0 +1,100 @@
+//! Recognition, with the face-api models where they are installed.
+
+use std::{env, fs, path::PathBuf};
+
+use faas_lab_face::models::{self, Models};
+
+use crate::server::{Server, group};
+
+/// The folder of models, or `None` and a word about it.
+fn models(test: &str) -> Option<String> {
+    let folder = env::var_os("FACE_MODELS").map_or_else(models::default_folder, PathBuf::from);
+    if Models::new(&folder).are_installed() {
+        return Some(folder.display().to_string());
+    }
+    eprintln!("{test}: skipped, the face-api models are not in {} (faas-lab-face fetch-models)", folder.display());
+    None
+}
+
+/// A part of the picture with several people that shows one of them.
+fn one_of(server: &Server, which: usize) -> Vec<u8> {
+    let report = server.post("/?detector=ssd", &group()).json();
+    let area = &report["faces"][which]["box"];
+    let side = |name: &str| area[name].as_f64().expect("a box has four numbers");
+    let (width, height) = (side("width"), side("height"));
+    let (x, y) = ((side("x") - width / 2.0).max(0.0), (side("y") - height / 2.0).max(0.0));
+    let photo = image::load_from_memory(&group()).expect("a picture");
+    let cut = photo.crop_imm(x as u32, y as u32, (2.0 * width) as u32, (2.0 * height) as u32);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    cut.write_to(&mut bytes, image::ImageFormat::Png).expect("encoding into memory");
+    bytes.into_inner()
+}
+
+#[test]
+fn enrolled_people_are_named_also_after_a_restart() {
+    let Some(folder) = models("enrolled_people_are_named_also_after_a_restart") else { return };
+    let people = tempfile::tempdir().expect("a temporary folder");
+    let start = || {
+        Server::start(&[
+            ("FACE_MODELS", &folder),
+            ("DETECTOR", "ssd"),
+            ("FACE_PEOPLE", people.path().to_str().expect("a plain path")),
+        ])
+    };
+    let server = start();
+    let (ada, grace) = (one_of(&server, 0), one_of(&server, 1));
+    assert_eq!(server.post("/enroll/Ada", &ada).status, 201);
+    assert_eq!(server.post("/enroll/Grace%20H.", &grace).status, 201);
+    let two = server.post("/enroll/Both", &group());
+    assert_eq!(two.status, 422, "a picture of several people enrolls nobody");
+    drop(server);
+
+    let server = start();
+    let listed = server.send("GET", "/people", &[], b"").json();
+    assert_eq!(listed, serde_json::json!([{"name": "Ada", "pictures": 1}, {"name": "Grace H.", "pictures": 1}]));
+    let report = server.post("/", &group()).json();
+    let names: Vec<&str> = report["faces"]
+        .as_array()
+        .expect("a list of faces")
+        .iter()
+        .filter_map(|face| face["match"]["name"].as_str())
+        .collect();
+    assert!(names.contains(&"Ada") && names.contains(&"Grace H."), "{report}");
+
+    let form = |left: &[u8], right: &[u8]| {
+        let mut body = Vec::new();
+        for part in [left, right] {
+            body.extend_from_slice(b"--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n");
+            body.extend_from_slice(part);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--x--\r\n");
+        server.send("POST", "/compare", &[("Content-Type", "multipart/form-data; boundary=x")], &body).json()
+    };
+    assert_eq!(form(&ada, &ada)["same"], true);
+    assert_eq!(form(&ada, &grace)["same"], false);
+
+    assert_eq!(server.send("DELETE", "/people/Ada", &[], b"").status, 200);
+    assert_eq!(fs::read_dir(people.path()).expect("the folder is there").count(), 1);
+}
+
+#[test]
+fn landmarks_and_descriptors_are_part_of_the_answer_on_request() {
+    let Some(folder) = models("landmarks_and_descriptors_are_part_of_the_answer_on_request") else { return };
+    let server = Server::start(&[("FACE_MODELS", &folder)]);
+    for detector in ["seeta", "tiny", "ssd"] {
+        let path = format!("/?detector={detector}&landmarks=true&descriptor=true");
+        let report = server.post(&path, &group()).json();
+        let faces = report["faces"].as_array().expect("a list of faces");
+        assert!(!faces.is_empty(), "{detector}");
+        for face in faces {
+            assert_eq!(face["landmarks"].as_array().map(Vec::len), Some(68));
+            assert_eq!(face["descriptor"].as_array().map(Vec::len), Some(128));
+            // The tip of the nose lies in the face.
+            let (nose, area) = (&face["landmarks"][30], &face["box"]);
+            let number = |value: &serde_json::Value| value.as_f64().expect("a number");
+            assert!(number(&nose["x"]) > number(&area["x"]));
+            assert!(number(&nose["x"]) < number(&area["x"]) + number(&area["width"]));
+        }
+    }
+}
