@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Policies,
     /// Print the JSON Schema of scenarios or results
     Schema(SchemaArguments),
-    /// Render the HTML report of a result again
+    /// Render the HTML report of a result or a comparison again
     Report(ReportArguments),
     /// Serve a page on which settings move and the curves follow
     Serve(ServeArguments),
@@ -350,7 +350,7 @@ pub(crate) enum SchemaOf {
 
 #[derive(Args, Debug)]
 pub(crate) struct ReportArguments {
-    /// A result.json, or the folder it is in
+    /// A result.json or comparison.json, or the folder it is in
     pub(crate) result: PathBuf,
 
     /// Where to write the page; - for standard output [default: report.html beside the result]

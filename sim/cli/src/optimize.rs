@@ -109,7 +109,9 @@ fn ask(arguments: &OptimizeArguments) -> Result<Question, Failure> {
     if !problems.is_empty() {
         return Err(ScenarioErrors { name: "--subject-to".into(), problems }.into());
     }
-    let grid = Grid::read(&arguments.over, if arguments.pairs { Combine::Pairs } else { Combine::Grid })?;
+    // The grid knows its values by the flag that compare and sweep have for them.
+    let grid = Grid::read(&arguments.over, if arguments.pairs { Combine::Pairs } else { Combine::Grid })
+        .map_err(|errors| Failure::new(errors.to_string().replace("--vary", "--over")))?;
     if grid.points.len() > MOST_SETTINGS {
         let message =
             format!("{} settings are more than the {MOST_SETTINGS} that a search can hold", grid.points.len());

@@ -66,6 +66,7 @@ fn what_is_wrong_is_told() {
         (&["--subject-to", "p95"][..], "needs `<` or `>`"),
         (&["--subject-to", "p95<2"], "write a time such as 250ms"),
         (&["--over", "duration=soon,10s"], "--set duration=soon"),
+        (&["--over", "function.f.cpu_limit=1,,2"], "--over function.f.cpu_limit=1,,2:1:"),
         (&["--confidence", "200%"], "below 100%"),
     ] {
         let refused = desk.run(&words(more));
