@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Compare(CompareArguments),
     /// Play a scenario at many points, a row each in CSV and Parquet; resumable, and sharded over machines
     Sweep(SweepArguments),
+    /// Find the best setting of a scenario under constraints, and say how sure that is
+    Optimize(OptimizeArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -34,7 +36,7 @@ pub(crate) enum Command {
     Policies,
     /// Print the JSON Schema of scenarios or results
     Schema(SchemaArguments),
-    /// Render the HTML report of a result again
+    /// Render the HTML report of a result or a comparison again
     Report(ReportArguments),
     /// Serve a page on which settings move and the curves follow
     Serve(ServeArguments),
@@ -240,6 +242,79 @@ pub(crate) enum Scheduler {
     Kubernetes,
 }
 
+/// Find the best setting of a scenario under constraints, and say how sure that is
+///
+/// All settings are played with the same seeds, replication by replication, and dropped as soon as it is clear that they
+/// break a constraint or that a better one keeps them all (a race with repeated confidence intervals: Jennison and
+/// Turnbull 1999). Writes best.toml, a table, and a report of the best few.
+#[derive(Args, Debug)]
+pub(crate) struct OptimizeArguments {
+    /// The scenario file
+    pub(crate) scenario: PathBuf,
+
+    /// Metric to make small, such as cost, p95, replicas or energy
+    #[arg(long, value_name = "METRIC", required_unless_present = "maximize", conflicts_with = "maximize")]
+    pub(crate) minimize: Option<String>,
+
+    /// Metric to make large, such as goodput
+    #[arg(long, value_name = "METRIC")]
+    pub(crate) maximize: Option<String>,
+
+    /// A bound to keep: METRIC<BOUND, such as 'p95<2s' or 'errors<1%'; may be repeated [default: the scenario's objective]
+    #[arg(long, value_name = "BOUND")]
+    pub(crate) subject_to: Vec<String>,
+
+    /// Settings to choose from: KEY=V1,V2,…; 1..12 and 0.5s..2s:4 are ranges; all combinations if repeated
+    #[arg(long, value_name = "KEY=VALUES", required = true)]
+    pub(crate) over: Vec<String>,
+
+    /// Take the k-th values of all --over together, instead of every combination
+    #[arg(long)]
+    pub(crate) pairs: bool,
+
+    /// How sure the choice has to be
+    #[arg(long, value_name = "PERCENT", default_value = "95%", allow_negative_numbers = true, value_parser = relative)]
+    pub(crate) confidence: f64,
+
+    /// Differences of the objective, and distances from a bound, that do not matter
+    #[arg(long, value_name = "PERCENT", default_value = "2%", allow_negative_numbers = true, value_parser = relative)]
+    pub(crate) indifference: f64,
+
+    /// Replications of each setting before any is dropped
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(5..=1000))]
+    pub(crate) first: u32,
+
+    /// Give up after so many runs, and say what is undecided [default: 100 for each setting]
+    #[arg(long, value_name = "RUNS", allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) budget: Option<u64>,
+
+    /// Seed of the first replications, instead of the scenario's
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: Option<u64>,
+
+    /// Override a value of the scenario for all settings; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<String>,
+
+    /// Folder for the results, replaced as a whole [default: faas-lab-results/NAME-optimum]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Runs at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct CheckArguments {
     /// The scenario files
@@ -275,7 +350,7 @@ pub(crate) enum SchemaOf {
 
 #[derive(Args, Debug)]
 pub(crate) struct ReportArguments {
-    /// A result.json, or the folder it is in
+    /// A result.json or comparison.json, or the folder it is in
     pub(crate) result: PathBuf,
 
     /// Where to write the page; - for standard output [default: report.html beside the result]

@@ -28,6 +28,7 @@ use crate::{interrupt, terminal};
 const MOST_POINTS: usize = 500;
 
 pub(crate) use table::number;
+pub(crate) use text::wrapped;
 
 pub(crate) fn run(arguments: &CompareArguments) -> Result<Outcome, Failure> {
     let rules = rules(&arguments.fail_if)?;
@@ -250,7 +251,7 @@ fn write(comparison: &Comparison, with_points: bool, staging: &Staging) -> Resul
     Ok(())
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(value).expect("results have string keys");
     bytes.push(b'\n');
     bytes

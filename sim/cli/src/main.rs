@@ -10,6 +10,7 @@ mod init;
 mod interrupt;
 mod list;
 mod man;
+mod optimize;
 mod output;
 mod progress;
 mod report;
@@ -42,6 +43,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Optimize(arguments) => optimize::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profiles => list::profiles(),

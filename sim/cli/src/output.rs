@@ -25,10 +25,15 @@ pub(crate) const TABLE: &str = "comparison.csv";
 /// Folder with a folder for each point, and a [`RESULT`] in that.
 pub(crate) const POINTS: &str = "points";
 
-const OURS: [&str; 7] = [RESULT, TIMELINE, REPORT, REQUESTS, COMPARISON, TABLE, POINTS];
+/// The best setting of a scenario, complete.
+pub(crate) const BEST: &str = "best.toml";
+/// A row for each setting that was searched.
+pub(crate) const SETTINGS: &str = "settings.csv";
+
+const OURS: [&str; 9] = [RESULT, TIMELINE, REPORT, REQUESTS, COMPARISON, TABLE, POINTS, BEST, SETTINGS];
 
 /// What shows that a folder is ours.
-const PROOFS: [&str; 2] = [RESULT, COMPARISON];
+const PROOFS: [&str; 3] = [RESULT, COMPARISON, SETTINGS];
 
 /// A results folder in the making; dropped without [`publish`](Staging::publish), it leaves nothing behind.
 #[derive(Debug)]

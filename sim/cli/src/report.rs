@@ -1,23 +1,29 @@
-//! `faas-lab report`: the page of a result, rendered again.
+//! `faas-lab report`: the page of a result or a comparison, rendered again.
 
 use std::fs;
 use std::path::Path;
 
 use faas_lab_model::metrics::ReadError;
-use faas_lab_model::metrics::result::RunResult;
+use faas_lab_model::metrics::comparison::Comparison;
+use faas_lab_model::metrics::result::{RunResult, SCHEMA_VERSION};
 use faas_lab_reports::html;
 
 use crate::args::ReportArguments;
 use crate::failure::{Failure, Outcome};
-use crate::output::{REPORT, RESULT};
+use crate::output::{COMPARISON, REPORT, RESULT};
 use crate::terminal;
 
 pub(crate) fn run(arguments: &ReportArguments) -> Result<Outcome, Failure> {
-    let file = match arguments.result.is_dir() {
+    let folder = arguments.result.is_dir();
+    let file = match folder {
+        true if arguments.result.join(COMPARISON).is_file() => arguments.result.join(COMPARISON),
         true => arguments.result.join(RESULT),
         false => arguments.result.clone(),
     };
-    let page = html::render(&read(&file)?)?;
+    let page = match file.ends_with(COMPARISON) {
+        true => faas_lab_reports::compare(&read_comparison(&file)?)?,
+        false => html::render(&read(&file)?)?,
+    };
     let output = arguments.output.clone().unwrap_or_else(|| file.with_file_name(REPORT));
     if output == Path::new("-") {
         terminal::print(&page)?;
@@ -42,6 +48,27 @@ fn read(file: &Path) -> Result<RunResult, Failure> {
             ReadError::Form(_) => failure.help(NAME_ONE),
         }
     })
+}
+
+/// A comparison as `faas-lab compare` writes it. Its ranks and indices are taken as they are, so only sound ones are.
+fn read_comparison(file: &Path) -> Result<Comparison, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| Failure::with_path("read", file, &error).help(NAME_ONE))?;
+    let cannot =
+        |why: &str| Failure::new(format!("{} cannot be shown: {why}", file.display())).help("run its `command` again");
+    let comparison: Comparison = serde_json::from_str(&text).map_err(|error| cannot(&error.to_string()))?;
+    let known = |entry: &usize| *entry < comparison.entries.len();
+    let other = comparison.entries.iter().find(|entry| entry.result.schema_version != SCHEMA_VERSION);
+    let sound = known(&comparison.baseline)
+        && comparison.ranking.iter().chain(&comparison.pareto).all(known)
+        && comparison.differences.iter().all(|difference| known(&difference.entry));
+    match (other, sound) {
+        (Some(other), _) => Err(cannot(&format!(
+            "schema version {}, but this program reads {SCHEMA_VERSION}",
+            other.result.schema_version
+        ))),
+        (None, false) => Err(cannot("it names entries that are not there")),
+        (None, true) => Ok(comparison),
+    }
 }
 
 /// Under its final name only when it is whole. A link stays one, and what is no file, such as a pipe, is written to.

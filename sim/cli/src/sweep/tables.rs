@@ -66,7 +66,14 @@ fn columns(axes: &[Axis], rows: &[Row]) -> Vec<Column> {
         let taken = fixed.contains(&axis.key.as_str()) || METRICS.iter().any(|metric| metric.key == axis.key);
         let name = if taken { format!("set {}", axis.key) } else { axis.key.clone() };
         let value = |row: &Row| row.values.get(index).map(|value| unquoted(value)).unwrap_or_default();
-        columns.push(Column { name, values: Values::Text(rows.iter().map(value).collect()) });
+        let texts: Vec<String> = rows.iter().map(value).collect();
+        let numbers: Option<Vec<f64>> =
+            texts.iter().map(|text| text.parse().ok().filter(|number: &f64| number.is_finite())).collect();
+        let values = match numbers.filter(|numbers| !numbers.is_empty()) {
+            Some(numbers) => Values::Number(numbers.into_iter().map(Some).collect()),
+            None => Values::Text(texts),
+        };
+        columns.push(Column { name, values });
     }
     columns.push(whole("replications", &|row| row.replications as usize));
     columns.push(number("warm_up_seconds".to_owned(), &|row| Some(row.warm_up_seconds)));

@@ -52,6 +52,15 @@ fn the_variants_of_a_scenario_are_compared() {
         serde_json::from_str(&fs::read_to_string(desk.path("again/result.json")).expect("a result")).expect("JSON");
     assert_eq!(point["replications"], again["replications"]);
 
+    // Its page can be rendered again.
+    let page = fs::read(desk.path(&format!("{folder}/report.html"))).expect("a page");
+    desk.say(&["report", folder, "--output", "again.html"]);
+    assert_eq!(fs::read(desk.path("again.html")).expect("a page").len(), page.len());
+    let json = fs::read_to_string(desk.path(&format!("{folder}/comparison.json"))).expect("a comparison");
+    desk.put("bad/comparison.json", &json.replacen("\"baseline\":0", "\"baseline\":9", 1));
+    let refused = desk.run(&["report", "bad"]);
+    assert!(code(&refused) == 2 && stderr(&refused).contains("not there"), "{}", stderr(&refused));
+
     // It is replaced as a whole, and nobody else's file is.
     desk.say(&["compare", "queue.toml", "--quiet"]);
     desk.put(&format!("{folder}/points/02-fast/notes.md"), "mine");

@@ -3,6 +3,7 @@
 mod compare;
 mod golden;
 mod hostile;
+mod optimize;
 mod serve;
 mod sweep;
 
@@ -89,7 +90,20 @@ arrivals = { poisson = "0.5/s" }
 #[test]
 fn help_names_every_command() {
     let help = Desk::new().say(&["--help"]);
-    for command in ["simulate", "check", "init", "profiles", "policies", "schema", "report", "completions", "man"] {
+    for command in [
+        "simulate",
+        "compare",
+        "sweep",
+        "optimize",
+        "check",
+        "init",
+        "profiles",
+        "policies",
+        "schema",
+        "report",
+        "completions",
+        "man",
+    ] {
         assert!(help.contains(&format!("\n  {command}")), "{command} is missing in\n{help}");
     }
     assert!(help.contains("Exit codes"));
