@@ -1,4 +1,4 @@
-//! Basic authentication of `/system` and `/ui`.
+//! Basic authentication of `/system`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

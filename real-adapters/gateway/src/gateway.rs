@@ -14,12 +14,14 @@ use thiserror::Error;
 use tokio::task::AbortHandle;
 
 use crate::auth;
+use crate::browser;
 use crate::decisions::Decisions;
 use crate::functions::Functions;
 use crate::options::Options;
 use crate::queued::ThroughGateway;
 use crate::reply;
 use crate::route::{self, Cleaned, Refusal, Route};
+use crate::ui;
 
 /// Bytes of a request's head, as Go's server allows.
 const HEAD_BYTES: usize = 1 << 20;
@@ -70,7 +72,7 @@ impl Gateway {
         provider: Arc<dyn Provider>,
         queue: Option<Arc<dyn Queue>>,
     ) -> Result<Gateway, GatewayError> {
-        if !matches!(options.store, Value::Array(_)) {
+        if !matches!(&options.store, Value::Array(_)) && !options.store["functions"].is_array() {
             return Err(GatewayError::Store);
         }
         if let Err(why) = crate::Settings::read(&Default::default(), &options.default_policy) {
@@ -175,7 +177,11 @@ impl Inner {
             Ok(Route::Health) => reply::text(StatusCode::OK, "OK"),
             Ok(Route::Root) => reply::redirect(StatusCode::TEMPORARY_REDIRECT, "/ui/"),
             Ok(Route::Store) => reply::json(&self.options.store),
+            Ok(Route::Ui(file)) => ui::answer(self.options.ui, file),
             Ok(route) => {
+                if let Some(refusal) = browser::refuse_foreign(&request) {
+                    return refusal;
+                }
                 let allowed = self.options.credentials.as_ref();
                 if allowed.is_some_and(|credentials| !auth::is_allowed(credentials, request.headers())) {
                     return reply::unauthorized();

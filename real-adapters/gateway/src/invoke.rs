@@ -33,6 +33,7 @@ pub(crate) const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
 pub(crate) const START_TIME: HeaderName = HeaderName::from_static("x-start-time");
 pub(crate) const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
+const SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 const COLD_START: HeaderName = HeaderName::from_static("x-cold-start");
 /// Replicas that a call is tried on when it cannot be handed over.
 const MOST_TRIES: u32 = 10;
@@ -122,6 +123,8 @@ impl Inner {
                 Ok(mut response) => {
                     let headers = response.headers_mut();
                     forward::remove_hop_by_hop(headers);
+                    // A function may not put itself between the UI and the gateway.
+                    headers.remove(SERVICE_WORKER_ALLOWED);
                     headers.insert(REPLICA, lease.link().identity.clone());
                     if let Some(held) = held {
                         function.metrics.cold_start.observe(held.as_secs_f64());

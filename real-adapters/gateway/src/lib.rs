@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod browser;
 mod call;
 mod decisions;
 mod dispatcher;
@@ -23,6 +24,7 @@ mod reply;
 mod route;
 mod scaler;
 pub mod triggers;
+mod ui;
 
 pub use decisions::{Entry, Policy, Seen};
 pub use gateway::{Gateway, GatewayError};

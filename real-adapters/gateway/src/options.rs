@@ -29,7 +29,7 @@ pub struct Options {
     pub default_policy: String,
     /// A file to which each question to a scaling policy is written with its answer, as lines of JSON.
     pub decisions: Option<PathBuf>,
-    /// The files of the web UI.
+    /// The files of the web UI; by default those that come with the gateway.
     pub ui: &'static [Asset],
     /// Version for `/system/info` and the header X-Served-By.
     pub version: String,
@@ -109,7 +109,7 @@ impl Default for Options {
             store: Value::Array(Vec::new()),
             default_policy: "rps".to_owned(),
             decisions: None,
-            ui: &[],
+            ui: crate::ui::FILES,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: String::new(),
         }

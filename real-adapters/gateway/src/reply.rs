@@ -31,6 +31,7 @@ pub(crate) fn json(value: &impl Serialize) -> Response<Body> {
         Ok(bytes) => {
             let mut response = Response::new(Body::full(bytes));
             response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+            response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             response
         }
         Err(why) => text(StatusCode::INTERNAL_SERVER_ERROR, why.to_string()),

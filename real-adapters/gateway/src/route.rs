@@ -27,6 +27,8 @@ pub enum Route<'a> {
     Namespace(&'a str),
     /// What runs here.
     Info,
+    /// What every function does at the moment.
+    Live,
     /// Log lines.
     Logs,
     /// An Alertmanager's notification.
@@ -92,6 +94,7 @@ impl<'a> Route<'a> {
             "/system/secrets" => (Route::Secrets, &[Method::GET, Method::POST, Method::PUT, Method::DELETE]),
             "/system/namespaces" => (Route::Namespaces, &[Method::GET]),
             "/system/info" => (Route::Info, &[Method::GET]),
+            "/system/live" => (Route::Live, &[Method::GET]),
             "/system/logs" => (Route::Logs, &[Method::GET]),
             "/system/alert" => (Route::Alert, &[Method::POST]),
             "/healthz" => (Route::Health, &[Method::GET, Method::HEAD]),

@@ -1,6 +1,7 @@
-//! The REST API below `/system`, and the files of the UI.
+//! The REST API below `/system`.
 
 mod functions;
+mod live;
 mod logs;
 mod platform;
 mod secrets;
@@ -43,7 +44,7 @@ impl Inner {
             (Route::Info, _) => Ok(self.info()),
             (Route::Logs, _) => self.logs(&request).await,
             (Route::Alert, _) => self.alert(request).await,
-            (Route::Ui(file), _) => Ok(self.ui(file)),
+            (Route::Live, _) => Ok(self.live()),
             _ => Err(reply::not_found()),
         };
         answer.unwrap_or_else(|refused| refused)

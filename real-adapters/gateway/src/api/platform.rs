@@ -1,7 +1,7 @@
-//! What runs here: info, namespaces, alerts from outside, the files of the UI.
+//! What runs here: info, namespaces, alerts from outside.
 
 use faas_lab_http::Body;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -73,17 +73,5 @@ impl Inner {
             function.set_desired(wanted);
         }
         Ok(reply::empty(StatusCode::OK))
-    }
-
-    /// A file of the UI.
-    pub(super) fn ui(&self, file: &str) -> Response<Body> {
-        let file = if file.is_empty() { "index.html" } else { file };
-        let Some(asset) = self.options.ui.iter().find(|asset| asset.path == file) else { return reply::not_found() };
-        let mut response = Response::new(Body::full(bytes::Bytes::from_static(asset.body)));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        response
     }
 }
