@@ -49,6 +49,9 @@ pub struct Bound {
 /// What one replication of a setting yields: the objective, then what the bounds are on. Absent: it was not seen.
 pub type Observation = Vec<Option<f64>>;
 
+/// Plays (setting, replication) pairs and returns what each yields, in order; `None` ends the search.
+pub type Observe<'a> = dyn FnMut(&[(usize, u32)]) -> Option<Vec<Observation>> + 'a;
+
 /// What became of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -95,13 +98,8 @@ pub struct Choice {
     pub runs: u64,
 }
 
-/// Chooses among `count` settings. `observe` plays (setting, replication) pairs and returns what each yields, in order;
-/// `None` ends the search.
-pub fn choose(
-    count: usize,
-    wanted: &Wanted,
-    observe: &mut dyn FnMut(&[(usize, u32)]) -> Option<Vec<Observation>>,
-) -> Choice {
+/// Chooses among `count` settings.
+pub fn choose(count: usize, wanted: &Wanted, observe: &mut Observe<'_>) -> Choice {
     let mut search = Search::new(count, wanted);
     let (mut reached, mut next) = (0u32, wanted.first.max(LEAST_FIRST));
     while !search.is_decided() {

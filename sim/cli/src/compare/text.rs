@@ -33,9 +33,7 @@ const TOLD: [&str; 6] = [
 
 /// Short names for sentences.
 fn short(key: &str) -> &str {
-    match key {
-        key => COLUMNS.iter().find(|(known, ..)| *known == key).map_or(key, |(_, name, _)| name),
-    }
+    COLUMNS.iter().find(|(known, ..)| *known == key).map_or(key, |(_, name, _)| name)
 }
 
 /// The summary, ending in a line break.
