@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod completions;
 mod failure;
+mod hidden;
 mod init;
 mod interrupt;
 mod list;
@@ -18,6 +19,7 @@ mod schema;
 mod simulate;
 mod sweep;
 mod terminal;
+mod up;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,9 @@ use args::{Arguments, Command};
 use failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
+    if let Some(code) = hidden::run() {
+        return code;
+    }
     match run(Arguments::parse()) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
@@ -47,6 +52,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Policies => list::policies(),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

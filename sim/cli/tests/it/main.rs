@@ -4,6 +4,7 @@ mod compare;
 mod golden;
 mod hostile;
 mod sweep;
+mod up;
 
 use std::fs;
 use std::io::Read as _;
@@ -88,7 +89,8 @@ arrivals = { poisson = "0.5/s" }
 #[test]
 fn help_names_every_command() {
     let help = Desk::new().say(&["--help"]);
-    for command in ["simulate", "check", "init", "profiles", "policies", "schema", "report", "completions", "man"] {
+    for command in ["simulate", "check", "init", "profiles", "policies", "schema", "report", "completions", "man", "up"]
+    {
         assert!(help.contains(&format!("\n  {command}")), "{command} is missing in\n{help}");
     }
     assert!(help.contains("Exit codes"));
