@@ -9,7 +9,6 @@ use faas_lab_http::{Body, Drained, Limits, Listener, serve};
 use faas_lab_provider::Provider;
 use faas_lab_queue::{Invoker, Queue};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use serde_json::Value;
 use thiserror::Error;
 use tokio::task::AbortHandle;
 
@@ -44,8 +43,10 @@ pub(crate) struct Inner {
 /// Why there is no gateway.
 #[derive(Debug, Error)]
 pub enum GatewayError {
-    /// The function store is not a list.
-    #[error("the function store must be a JSON list, such as [{{\"title\": …, \"name\": …, \"images\": …}}]")]
+    /// The function store has no list.
+    #[error(
+        "the function store must be JSON such as {{\"version\": \"0.2.0\", \"functions\": [{{\"title\": …, \"images\": …}}]}}"
+    )]
     Store,
     /// The record of decisions cannot be written.
     #[error("decisions cannot be recorded: {0}")]
@@ -72,7 +73,7 @@ impl Gateway {
         provider: Arc<dyn Provider>,
         queue: Option<Arc<dyn Queue>>,
     ) -> Result<Gateway, GatewayError> {
-        if !matches!(&options.store, Value::Array(_)) && !options.store["functions"].is_array() {
+        if !options.store.is_array() && !options.store["functions"].is_array() {
             return Err(GatewayError::Store);
         }
         if let Err(why) = crate::Settings::read(&Default::default(), &options.default_policy) {

@@ -23,7 +23,8 @@ pub struct Options {
     pub credentials: Option<Credentials>,
     /// Bounds of what clients may send and ask for.
     pub limits: Limits,
-    /// The function store, served at `/store.json`: a list of entries as `faas-cli store --url` reads them.
+    /// The function store, served at `/store.json` as `faas-cli store --url` reads it: `{"version", "functions": […]}`, or
+    /// the bare list of versions before 0.2.0.
     pub store: Value,
     /// Scaling policy of functions whose labels name none, as in a scenario.
     pub default_policy: String,

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Serve a page on which settings move and the curves follow
     Serve(ServeArguments),
+    /// Start a gateway and functions on this machine
+    Up(UpArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder
@@ -378,6 +380,43 @@ pub(crate) struct ServeArguments {
     /// Replications that run at once [default: the number of cores]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
+}
+
+/// Start a gateway and functions on this machine
+///
+/// An OpenFaaS-compatible platform without Kubernetes: faas-cli, curl and Prometheus use it as they would use OpenFaaS.
+/// It stays until Ctrl-C, which lets calls under way end first; a second Ctrl-C ends it at once. Functions, secrets and
+/// accepted asynchronous invocations are kept in the state folder and are there again at the next start.
+#[derive(Args, Debug)]
+pub(crate) struct UpArguments {
+    /// Functions to deploy, with commas between: built-in ones, folders with a function.toml, stack files
+    /// [default: all built-in ones at the first start, then what is in the state folder]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(crate) functions: Option<Vec<String>>,
+
+    /// Port of the gateway; 0 for any free one
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+
+    /// Port of its metrics, for Prometheus; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = 8082)]
+    pub(crate) metrics_port: u16,
+
+    /// Address to listen on; 0.0.0.0 for all
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) listen: IpAddr,
+
+    /// Hold functions to the speed of another machine: raspberry-pi-4
+    #[arg(long, value_name = "MACHINE")]
+    pub(crate) emulate: Option<String>,
+
+    /// Leave asynchronous invocations to a NATS server with JetStream, such as nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL")]
+    pub(crate) nats: Option<String>,
+
+    /// Folder for what outlives the platform [default: $XDG_STATE_HOME/faas-lab or ~/.local/state/faas-lab]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -6,6 +6,7 @@ mod check;
 mod compare;
 mod completions;
 mod failure;
+mod hidden;
 mod init;
 mod interrupt;
 mod list;
@@ -20,6 +21,7 @@ mod serve;
 mod simulate;
 mod sweep;
 mod terminal;
+mod up;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,9 @@ use args::{Arguments, Command};
 use failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
+    if let Some(code) = hidden::run() {
+        return code;
+    }
     match run(Arguments::parse()) {
         Ok(outcome) => outcome.into(),
         Err(failure) => {
@@ -51,6 +56,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

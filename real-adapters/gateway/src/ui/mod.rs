@@ -64,7 +64,8 @@ mod tests {
         for file in FILES {
             let text = std::str::from_utf8(file.body).expect("they are text");
             for (mark, end) in [("from \"./", '"'), ("src=\"", '"'), ("href=\"", '"')] {
-                for rest in text.split(mark).skip(1).filter(|_| file.path.ends_with("html") || mark.starts_with("from")) {
+                for rest in text.split(mark).skip(1).filter(|_| file.path.ends_with("html") || mark.starts_with("from"))
+                {
                     let name = rest.split(end).next().unwrap_or_default();
                     assert!(there(name), "{} names {name}", file.path);
                 }
@@ -76,7 +77,9 @@ mod tests {
     fn no_text_becomes_markup() {
         for file in FILES {
             let text = std::str::from_utf8(file.body).expect("they are text");
-            for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " onclick=", "style="] {
+            for sink in
+                ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", " onclick=", "style="]
+            {
                 assert!(!text.contains(sink), "{} has {sink}", file.path);
             }
         }

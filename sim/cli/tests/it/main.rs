@@ -6,6 +6,7 @@ mod hostile;
 mod optimize;
 mod serve;
 mod sweep;
+mod up;
 
 use std::fs;
 use std::io::Read as _;
@@ -101,6 +102,8 @@ fn help_names_every_command() {
         "policies",
         "schema",
         "report",
+        "serve",
+        "up",
         "completions",
         "man",
     ] {
