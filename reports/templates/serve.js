@@ -108,7 +108,11 @@ if (document.body.classList.contains('lab')) (() => {
     mark();
     moved();
   };
-  const mark = () => document.querySelectorAll('.knob').forEach(part => part.classList.toggle('changed', changes.has(part.dataset.key)));
+  const mark = () => document.querySelectorAll('.knob').forEach(part => {
+    part.classList.toggle('changed', changes.has(part.dataset.key));
+    // Settings of a policy that is not in use move nothing.
+    part.hidden = opened.knobs.some(({ kind, key }) => kind === 'choice' && changes.has(key) && part.dataset.key.startsWith(key + '.'));
+  });
 
   // One row: a name, a value to type, a slider to move.
   const row = (knob, index) => {

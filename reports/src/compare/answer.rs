@@ -235,7 +235,7 @@ pub(super) fn described(view: &View<'_>, seen: &Seen<'_>) -> String {
         let last = axis.key.rsplit('.').next().unwrap_or(&axis.key).replace('_', " ");
         let value = words::value_words(value);
         if is_policy(&axis.key) {
-            policy = format!("{value} scaling");
+            policy = format!("{} scaling", policy_words(&value));
         } else if last.ends_with("timeout") {
             settings.push(format!("{} {value} {last}", article(&value)));
         } else {
@@ -245,6 +245,15 @@ pub(super) fn described(view: &View<'_>, seen: &Seen<'_>) -> String {
     match settings.is_empty() {
         true => format!("{policy}{measured}"),
         false => format!("{policy} with {}{measured}", settings.join(" and ")),
+    }
+}
+
+/// Abbreviations as they are spelled: `hpa` is HPA, `ce-alert` is CE alert.
+fn policy_words(name: &str) -> String {
+    match name.split_once('-') {
+        None if name == "hpa" => "HPA".to_owned(),
+        Some(("ce", rest)) => format!("CE {}", rest.replace('-', " ")),
+        _ => name.replace('-', " "),
     }
 }
 

@@ -64,7 +64,7 @@ fn together(view: &View<'_>) -> String {
             slow.label(),
             format::time(at(slow))
         ),
-        [one, ..] => format!("All give {name} within about {}", format::time(at(one))),
+        [one, ..] => format!("All give {} within about {}", name.replace("its", "their"), format::time(at(one))),
         [] => String::new(),
     }
 }

@@ -64,7 +64,8 @@ pub(super) fn warnings(view: &View<'_>) -> Vec<Warning> {
     // What misleads about timeouts comes first: it is what a comparison of them is about.
     of_results.sort_by_key(|(warning, _)| warning.code != "timeout-chain");
     for (warning, labels) in of_results {
-        if all.contains(warning) {
+        // The comparison may have said it already, with names before it.
+        if all.iter().any(|known| known.code == warning.code && known.text.ends_with(&warning.text)) {
             continue;
         }
         let whose = match labels.as_slice() {
@@ -207,7 +208,7 @@ pub(super) fn again(view: &View<'_>) -> Markup {
                     tbody {
                         @for seen in &view.ranked {
                             tr data-e=(seen.index) {
-                                th scope="row" { (seen.label()) }
+                                th scope="row" { (seen.label()) @if seen.name != seen.entry.label { small { (seen.entry.label) } } }
                                 td .words { code { (seen.entry.result.command) } }
                                 td .words { (words::window_words(&seen.entry.result)) "; seed " (seen.entry.result.seed) }
                             }

@@ -25,6 +25,8 @@ pub(super) struct Seen<'c> {
     /// Its index in the comparison.
     pub index: usize,
     pub entry: &'c Entry,
+    /// What it is called on this page.
+    pub name: String,
     pub look: Look,
     /// Response times of requests answered in full, over all functions and replications.
     pub answered: Times,
@@ -56,7 +58,7 @@ impl<'c> View<'c> {
     }
 
     fn with_hues(comparison: &'c Comparison, policies: bool, hues: Vec<String>) -> Result<View<'c>, ReportError> {
-        let looks = looks(&hues);
+        let (looks, names) = (looks(&hues), names(comparison));
         let mut order: Vec<usize> = Vec::new();
         for index in comparison.ranking.iter().copied().chain(0..comparison.entries.len()) {
             if index < comparison.entries.len() && !order.contains(&index) {
@@ -69,7 +71,8 @@ impl<'c> View<'c> {
             for function in &entry.result.functions {
                 answered = answered.and(&Responses::of(function)?.answered);
             }
-            Ok(Seen { index, entry, look: looks[index], answered, requests: words::requests(&entry.result) })
+            let name = names[index].clone();
+            Ok(Seen { index, entry, name, look: looks[index], answered, requests: words::requests(&entry.result) })
         };
         let ranked = order.into_iter().map(see).collect::<Result<Vec<_>, ReportError>>()?;
         let baseline = comparison.baseline.min(comparison.entries.len().saturating_sub(1));
@@ -158,7 +161,7 @@ impl Seen<'_> {
     }
 
     pub(super) fn label(&self) -> &str {
-        &self.entry.label
+        &self.name
     }
 
     /// Hours of replicas in the measured window, per replication.
@@ -217,6 +220,28 @@ impl Seen<'_> {
             |estimate| format::estimate_in(estimate, unit, &self.entry.result.cost.currency),
         )
     }
+}
+
+/// What entries are called: by their values, the policy first, where that tells them apart; `capacity, 5 s` reads
+/// better at the end of a line than `exec_timeout=5s, scaling=capacity`.
+fn names(comparison: &Comparison) -> Vec<String> {
+    let axes = &comparison.axes;
+    let mut order: Vec<usize> = (0..axes.len()).collect();
+    order.sort_by_key(|axis| !is_policy(&axes[*axis].key));
+    let by_values = |entry: &Entry| -> Option<String> {
+        let values: Option<Vec<String>> =
+            order.iter().map(|axis| entry.values.get(*axis).map(|value| words::value_words(value))).collect();
+        values.filter(|values| !values.is_empty()).map(|values| values.join(", "))
+    };
+    let short: Option<Vec<String>> = comparison.entries.iter().map(by_values).collect();
+    let unique = |names: &Vec<String>| {
+        let mut sorted: Vec<&String> = names.iter().collect();
+        sorted.sort();
+        sorted.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    let long = || comparison.entries.iter().map(|entry| entry.label.clone()).collect();
+    let telling = axes.iter().any(|axis| is_policy(&axis.key));
+    short.filter(|names| telling && unique(names)).unwrap_or_else(long)
 }
 
 /// One hue for each entry.

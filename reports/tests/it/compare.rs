@@ -209,8 +209,8 @@ fn the_same_policy_has_the_same_colour() {
         let start = page[..at].rfind("<svg class=\"swatch\"").expect("a swatch");
         page[start..at].split("class=\"l ").nth(1).expect("a line").split('"').next().expect("a colour").to_owned()
     };
-    assert_eq!(swatch("capacity, 5s"), swatch("capacity, 15s"));
-    assert_ne!(swatch("capacity, 5s"), swatch("hpa, 5s"));
+    assert_eq!(swatch("capacity, 5 s"), swatch("capacity, 15 s"));
+    assert_ne!(swatch("capacity, 5 s"), swatch("hpa, 5 s"));
 }
 
 #[test]
@@ -242,6 +242,15 @@ fn very_long_names_fit() {
         entry.label = format!("a-variant-with-a-name-that-goes-on-and-on-without-an-end-{index}-").repeat(4);
     }
     render(&comparison);
+}
+
+#[test]
+fn settings_name_what_they_tell_apart() {
+    let mut comparison = grid(12);
+    comparison.entries.iter_mut().for_each(|entry| entry.label = format!("scaling={}", entry.label));
+    assert!(render(&comparison).contains("<span class=\"label\">capacity, 10 s</span>"));
+    comparison.entries[1].values = comparison.entries[0].values.clone();
+    assert!(render(&comparison).contains("<span class=\"label\">scaling=capacity, 10s</span>"));
 }
 
 #[test]

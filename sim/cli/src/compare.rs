@@ -33,10 +33,12 @@ pub(crate) use text::wrapped;
 pub(crate) fn run(arguments: &CompareArguments) -> Result<Outcome, Failure> {
     let rules = rules(&arguments.fail_if)?;
     let scenario = is_scenario(arguments)?;
-    let (comparison, staging, stopped) = match scenario {
+    let (mut comparison, staging, stopped) = match scenario {
         true => of_scenario(arguments)?,
         false => of_results(arguments)?,
     };
+    // Terminal, JSON and page say the same sentence.
+    comparison.answer = faas_lab_reports::answer(&comparison)?;
     let verdict = gate::Verdict::new(&rules, &comparison);
     write(&comparison, scenario, &staging)?;
     if let Some(file) = &arguments.junit {

@@ -28,6 +28,9 @@ const MOST_RECENT: usize = 16;
 /// Runs and measured results that pages keep beside the current one.
 const MOST_KEPT: usize = 64;
 
+/// Pages whose runs are remembered.
+const MOST_PAGES: usize = 256;
+
 /// Those that one page shows at once.
 const MOST_BESIDE: usize = 12;
 
@@ -103,6 +106,10 @@ impl Lab {
                 return None;
             }
             stop.store(true, Ordering::Relaxed);
+        }
+        if running.len() >= MOST_PAGES {
+            // Only a run that goes on shares its flag.
+            running.retain(|_, (_, stop)| Arc::strong_count(stop) > 1);
         }
         let stop = Arc::new(AtomicBool::new(false));
         running.insert(page.to_owned(), (turn, stop.clone()));
