@@ -61,7 +61,7 @@ impl Area {
         let inside = |start: f64, end: f64, limit: u32| (end - start).min(f64::from(limit) - start).floor();
         let width = inside(x, self.x + self.width, picture.width());
         let height = inside(y, self.y + self.height, picture.height());
-        (width >= 1.0 && height >= 1.0).then(|| Frame {
+        (width >= 1.0 && height >= 1.0).then_some(Frame {
             x: x as u32,
             y: y as u32,
             width: width as u32,

@@ -39,7 +39,7 @@ impl DetectorKind {
     /// The score from which a face counts, unless told otherwise.
     pub fn default_threshold(self) -> f64 {
         match self {
-            Self::Seeta => 2.0,
+            Self::Seeta => 3.0,
             Self::Tiny | Self::Ssd => 0.5,
         }
     }

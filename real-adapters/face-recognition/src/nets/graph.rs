@@ -12,13 +12,13 @@ use tract_core::{
     },
 };
 
-use super::{ModelError, Weight};
+use super::{ModelError, Weight, depthwise::Depthwise};
 
 /// What a layer sends on.
 pub(crate) type Wire = OutletId;
 
 /// How far a window moves and what happens at the border.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Border {
     /// The window stays inside.
     Valid,
@@ -94,10 +94,10 @@ impl Graph {
             return Err(ModelError::Engine(format_err!("a filter has four axes, not {:?}", filters.shape)));
         };
         let pool_spec = Self::window(kernel, stride, border, channels_in, channels_out);
-        self.convolve(input, &filters.values, bias, pool_spec, 1)
+        self.convolve(input, &filters.values, bias, pool_spec)
     }
 
-    /// A convolution of each channel by itself.
+    /// A convolution of each channel by itself, its outputs kept between zero and `ceiling`, if there is one.
     pub(crate) fn depthwise(
         &mut self,
         input: Wire,
@@ -105,12 +105,21 @@ impl Graph {
         bias: Option<&[f32]>,
         stride: usize,
         border: Border,
+        ceiling: Option<f32>,
     ) -> Result<Wire, ModelError> {
-        let &[kernel, _, channels, 1] = filters.shape.as_slice() else {
+        let &[3, 3, channels, 1] = filters.shape.as_slice() else {
             return Err(ModelError::Engine(format_err!("a depthwise filter is not of shape {:?}", filters.shape)));
         };
-        let pool_spec = Self::window(kernel, stride, border, channels, channels);
-        self.convolve(input, &filters.values, bias, pool_spec, channels)
+        let turned =
+            (0..channels).map(|channel| std::array::from_fn(|place| filters.values[place * channels + channel]));
+        let op = Depthwise {
+            filters: Arc::new(turned.collect()),
+            bias: Arc::new(bias.map_or_else(|| vec![0.0; channels], <[f32]>::to_vec)),
+            stride,
+            border,
+            ceiling,
+        };
+        self.wire(op, &[input])
     }
 
     fn convolve(
@@ -119,11 +128,10 @@ impl Graph {
         filters: &[f32],
         bias: Option<&[f32]>,
         pool_spec: PoolSpec,
-        group: usize,
     ) -> Result<Wire, ModelError> {
-        // From the package's order (height, width, in, out) to the one that the engine takes for any grouping.
+        // From the package's order (height, width, in, out) to the one that the engine packs from.
         let (area, ins, outs): (usize, usize, usize) =
-            (pool_spec.kernel_shape.iter().product(), pool_spec.input_channels / group, pool_spec.output_channels);
+            (pool_spec.kernel_shape.iter().product(), pool_spec.input_channels, pool_spec.output_channels);
         let turned: Vec<f32> = (0..outs * ins * area)
             .map(|i| {
                 let (out, rest) = (i / (ins * area), i % (ins * area));
@@ -136,7 +144,7 @@ impl Graph {
             Some(bias) => self.constant(&[bias.len()], bias)?,
             None => self.constant(&[pool_spec.output_channels], &vec![0.0; pool_spec.output_channels])?,
         };
-        self.wire(Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group, q_params: None }, &[input, filters, bias])
+        self.wire(Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None }, &[input, filters, bias])
     }
 
     /// The sum of two layers of one shape.

@@ -3,6 +3,7 @@
 //! Architectures, preprocessing and the arithmetic of boxes follow `@vladmandic/face-api` 1.7.15 (MIT), so that results
 //! agree with it. Batches, training and that package's other networks (age, expression) are left out.
 
+mod depthwise;
 mod descriptor;
 mod graph;
 mod input;

@@ -158,6 +158,5 @@ fn depthwise(graph: &mut Graph, weights: &mut Weights, input: Wire, layer: usize
     }
     let bias: Vec<f32> = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect();
     let stride = if [2, 4, 6, 12].contains(&layer) { 2 } else { 1 };
-    let conv = graph.depthwise(input, &filters, Some(&bias), stride, Border::Same)?;
-    graph.relu6(conv)
+    graph.depthwise(input, &filters, Some(&bias), stride, Border::Same, Some(6.0))
 }

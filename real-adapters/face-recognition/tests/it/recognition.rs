@@ -16,17 +16,18 @@ fn models(test: &str) -> Option<String> {
     None
 }
 
-/// A part of the picture with several people that shows one of them.
+/// One face of the picture with several people, three times as large.
 fn one_of(server: &Server, which: usize) -> Vec<u8> {
-    let report = server.post("/?detector=ssd", &group()).json();
+    let report = server.post("/?detector=seeta&recognize=false", &group()).json();
     let area = &report["faces"][which]["box"];
     let side = |name: &str| area[name].as_f64().expect("a box has four numbers");
-    let (width, height) = (side("width"), side("height"));
-    let (x, y) = ((side("x") - width / 2.0).max(0.0), (side("y") - height / 2.0).max(0.0));
+    let margin = side("width") * 0.4;
+    let (x, y, length) = (side("x") - margin, side("y") - margin, side("width") + 2.0 * margin);
     let photo = image::load_from_memory(&group()).expect("a picture");
-    let cut = photo.crop_imm(x as u32, y as u32, (2.0 * width) as u32, (2.0 * height) as u32);
+    let cut = photo.crop_imm(x as u32, y as u32, length as u32, length as u32);
+    let (size, filter) = (3 * length as u32, image::imageops::FilterType::CatmullRom);
     let mut bytes = std::io::Cursor::new(Vec::new());
-    cut.write_to(&mut bytes, image::ImageFormat::Png).expect("encoding into memory");
+    cut.resize_exact(size, size, filter).write_to(&mut bytes, image::ImageFormat::Png).expect("encoding into memory");
     bytes.into_inner()
 }
 
@@ -34,17 +35,12 @@ fn one_of(server: &Server, which: usize) -> Vec<u8> {
 fn enrolled_people_are_named_also_after_a_restart() {
     let Some(folder) = models("enrolled_people_are_named_also_after_a_restart") else { return };
     let people = tempfile::tempdir().expect("a temporary folder");
-    let start = || {
-        Server::start(&[
-            ("FACE_MODELS", &folder),
-            ("DETECTOR", "ssd"),
-            ("FACE_PEOPLE", people.path().to_str().expect("a plain path")),
-        ])
-    };
+    let start =
+        || Server::start(&[("FACE_MODELS", &folder), ("FACE_PEOPLE", people.path().to_str().expect("a plain path"))]);
     let server = start();
     let (ada, grace) = (one_of(&server, 0), one_of(&server, 1));
-    assert_eq!(server.post("/enroll/Ada", &ada).status, 201);
-    assert_eq!(server.post("/enroll/Grace%20H.", &grace).status, 201);
+    assert_eq!(server.post("/enroll/Ada?min_size=100", &ada).status, 201);
+    assert_eq!(server.post("/enroll/Grace%20H.?min_size=100", &grace).status, 201);
     let two = server.post("/enroll/Both", &group());
     assert_eq!(two.status, 422, "a picture of several people enrolls nobody");
     drop(server);
@@ -69,7 +65,9 @@ fn enrolled_people_are_named_also_after_a_restart() {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(b"--x--\r\n");
-        server.send("POST", "/compare", &[("Content-Type", "multipart/form-data; boundary=x")], &body).json()
+        server
+            .send("POST", "/compare?min_size=100", &[("Content-Type", "multipart/form-data; boundary=x")], &body)
+            .json()
     };
     assert_eq!(form(&ada, &ada)["same"], true);
     assert_eq!(form(&ada, &grace)["same"], false);
@@ -83,10 +81,11 @@ fn landmarks_and_descriptors_are_part_of_the_answer_on_request() {
     let Some(folder) = models("landmarks_and_descriptors_are_part_of_the_answer_on_request") else { return };
     let server = Server::start(&[("FACE_MODELS", &folder)]);
     for detector in ["seeta", "tiny", "ssd"] {
-        let path = format!("/?detector={detector}&landmarks=true&descriptor=true");
-        let report = server.post(&path, &group()).json();
+        let path =
+            format!("/?min_size=100&threshold=0.1&max_faces=1&detector={detector}&landmarks=true&descriptor=true");
+        let report = server.post(&path, &one_of(&server, 0)).json();
         let faces = report["faces"].as_array().expect("a list of faces");
-        assert!(!faces.is_empty(), "{detector}");
+        assert_eq!(faces.len(), 1, "{detector}");
         for face in faces {
             assert_eq!(face["landmarks"].as_array().map(Vec::len), Some(68));
             assert_eq!(face["descriptor"].as_array().map(Vec::len), Some(128));

@@ -5,7 +5,7 @@ use image::GrayImage;
 use super::{
     WINDOW,
     model::Reader,
-    pyramid::{mix, taps},
+    pyramid::{Tap, mix, taps},
 };
 
 const SIDE: usize = WINDOW as usize;
@@ -141,21 +141,18 @@ impl Default for Patch {
 impl Patch {
     /// Takes a square out of the picture, black where it reaches beyond. Its side is 2 at least.
     pub(super) fn look_at(&mut self, gray: &GrayImage, x: i32, y: i32, side: u32) {
-        let pixel = |column: usize, row: usize| {
-            let column = u32::try_from(i64::from(x) + column as i64).ok()?;
-            let row = u32::try_from(i64::from(y) + row as i64).ok()?;
-            gray.get_pixel_checked(column, row).map(|pixel| pixel.0[0])
-        };
-        let at = |column, row| pixel(column, row).unwrap_or(0);
-        let as_it_is = side == WINDOW;
-        for (row, line) in taps(side as usize, SIDE).zip(&mut self.pixels) {
-            for (column, value) in taps(side as usize, SIDE).zip(line) {
-                let (x, y) = (column.first, row.first);
-                *value = i32::from(if as_it_is && column.share == 0.0 && row.share == 0.0 {
-                    at(x, y)
-                } else {
-                    mix([at(x, y), at(x + 1, y)], [at(x, y + 1), at(x + 1, y + 1)], column.share, row.share)
-                });
+        let mut columns = [Tap { first: 0, share: 0.0 }; SIDE];
+        for (column, tap) in columns.iter_mut().zip(taps(side as usize, SIDE)) {
+            *column = tap;
+        }
+        let mut beyond = [Vec::new(), Vec::new()];
+        for (row, pixels) in taps(side as usize, SIDE).zip(&mut self.pixels) {
+            let [first, second] = &mut beyond;
+            let upper = line(gray, x, i64::from(y) + row.first as i64, side, first);
+            let lower = line(gray, x, i64::from(y) + row.first as i64 + 1, side, second);
+            for (column, pixel) in columns.iter().zip(pixels) {
+                let pair = |line: &[u8]| [line[column.first], line[column.first + 1]];
+                *pixel = i32::from(mix(pair(upper), pair(lower), column.share, row.share));
             }
         }
         self.sum_up();
@@ -164,27 +161,52 @@ impl Patch {
     fn sum_up(&mut self) {
         let pixels = &self.pixels;
         // Central differences; at the border one-sided ones, doubled.
-        let difference = |before: i32, at: i32, after: i32, i: usize| match i {
-            0 => (after - at) << 1,
-            _ if i == SIDE - 1 => (at - before) << 1,
-            _ => after - before,
+        let difference = |before: i32, after: i32, i: usize| {
+            if i == 0 || i == SIDE - 1 { (after - before) << 1 } else { after - before }
         };
         for y in 0..SIDE {
+            let (above, below) = (&pixels[y.saturating_sub(1)], &pixels[(y + 1).min(SIDE - 1)]);
+            let line = &pixels[y];
+            let (before, after) = self.sums.split_at_mut(y + 1);
             let mut row = [0; CHANNELS];
             for x in 0..SIDE {
-                let at = pixels[y][x];
-                let dx = difference(pixels[y][x.saturating_sub(1)], at, pixels[y][(x + 1).min(SIDE - 1)], x);
-                let dy = difference(pixels[y.saturating_sub(1)][x], at, pixels[(y + 1).min(SIDE - 1)][x], y);
-                let (down, right) = (if dy < 0 { 2 } else { 0 }, if dx < 0 { 6 } else { 4 });
-                row[down] += dx;
-                row[down + 1] += dx.abs();
-                row[right] += dy;
-                row[right + 1] += dy.abs();
-                let above = self.sums[y][x + 1];
-                self.sums[y + 1][x + 1] = std::array::from_fn(|channel| above[channel] + row[channel]);
+                let dx = difference(line[x.saturating_sub(1)], line[(x + 1).min(SIDE - 1)], x);
+                let dy = difference(above[x], below[x], y);
+                // All ones where the gradient is negative.
+                let (up, left) = (dy >> 31, dx >> 31);
+                let (dx_size, dy_size) = (dx.abs(), dy.abs());
+                let channels = [
+                    dx & !up,
+                    dx_size & !up,
+                    dx & up,
+                    dx_size & up,
+                    dy & !left,
+                    dy_size & !left,
+                    dy & left,
+                    dy_size & left,
+                ];
+                let corner = &mut after[0][x + 1];
+                for (channel, value) in channels.into_iter().enumerate() {
+                    row[channel] += value;
+                    corner[channel] = before[y][x + 1][channel] + row[channel];
+                }
             }
         }
     }
+}
+
+/// `side` pixels of a row from `x` on; in `beyond`, filled up with black, where they do not all lie in the picture.
+fn line<'a>(gray: &'a GrayImage, x: i32, y: i64, side: u32, beyond: &'a mut Vec<u8>) -> &'a [u8] {
+    let width = gray.width() as usize;
+    let row = usize::try_from(y).ok().and_then(|y| gray.as_raw().chunks_exact(width).nth(y)).unwrap_or_default();
+    let inside = usize::try_from(x).ok().and_then(|x| row.get(x..x + side as usize));
+    inside.unwrap_or_else(|| {
+        let (x, side) = (i64::from(x), i64::from(side));
+        beyond.clear();
+        beyond
+            .extend((x..x + side).map(|at| usize::try_from(at).ok().and_then(|at| row.get(at)).copied().unwrap_or(0)));
+        beyond
+    })
 }
 
 impl Place {

@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn no_size_of_picture_is_too_strange() {
         for (width, height) in [(1, 1), (2, 2), (39, 400), (40, 40), (41, 3000), (3000, 41)] {
-            let gray = GrayImage::from_fn(width, height, |x, y| image::Luma([(x * 37 ^ y * 91) as u8]));
+            let gray = GrayImage::from_fn(width, height, |x, y| image::Luma([((x * 37) ^ (y * 91)) as u8]));
             for largest in [0.1, 1.0, 2.0] {
                 find(&CASCADE, &gray, largest, 0.8);
             }
