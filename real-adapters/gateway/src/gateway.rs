@@ -45,7 +45,7 @@ pub(crate) struct Inner {
 #[derive(Debug, Error)]
 pub enum GatewayError {
     /// The function store is not a list.
-    #[error("the function store must be a JSON list, such as [{{\"title\": …, \"name\": …, \"images\": …}}]")]
+    #[error("the function store must be a JSON list, such as [{{\"title\": …, \"name\": …, \"images\": …}}], or one as `functions`")]
     Store,
     /// The record of decisions cannot be written.
     #[error("decisions cannot be recorded: {0}")]
@@ -177,7 +177,7 @@ impl Inner {
             Ok(Route::Health) => reply::text(StatusCode::OK, "OK"),
             Ok(Route::Root) => reply::redirect(StatusCode::TEMPORARY_REDIRECT, "/ui/"),
             Ok(Route::Store) => reply::json(&self.options.store),
-            Ok(Route::Ui(file)) => ui::answer(self.options.ui, file),
+            Ok(Route::Ui(file)) => ui::answer(self.options.ui, file, self.options.credentials.is_some()),
             Ok(route) => {
                 if let Some(refusal) = browser::refuse_foreign(&request) {
                     return refusal;
