@@ -20,7 +20,7 @@ export function createDeploy(functions, tick) {
   const missing = h("div");
   const button = h("button", { class: "primary" }, "Deploy");
   const values = new Map(), marks = new Map();
-  let known = [], entries = [], ended = false;
+  let known = [], entries = [], ended = false, busy = false;
 
   const list = (text) => text.split(/[\s,]+/).filter(Boolean);
 
@@ -63,8 +63,9 @@ export function createDeploy(functions, tick) {
 
   async function deploy(event) {
     event.preventDefault();
+    if (busy) return;
+    busy = true;
     said.replaceChildren();
-    button.disabled = true;
     try {
       const json = deployment();
       for (const secret of json.secrets.filter((it) => !known.includes(it) && values.get(it))) {
@@ -79,7 +80,7 @@ export function createDeploy(functions, tick) {
       said.replaceChildren(problem(error));
       said.scrollIntoView({ block: "nearest" });
     } finally {
-      button.disabled = false;
+      busy = false;
     }
   }
 
@@ -89,14 +90,15 @@ export function createDeploy(functions, tick) {
     if (!ended) location.hash = `#/f/${encodeURIComponent(service)}/invoke`;
   }
 
-  async function take(entry, pressed) {
+  async function take(entry) {
     fill(entry);
     if ((entry.secrets ?? []).some((secret) => !known.includes(secret))) {
       said.replaceChildren(h("p", { class: "note" }, `${entry.title ?? entry.name} needs a secret that does not exist yet: give it a value.`));
       missing.querySelector("input")?.focus();
       return;
     }
-    pressed.disabled = true;
+    if (busy) return;
+    busy = true;
     said.replaceChildren();
     try {
       await system("functions", { method: "POST", json: deployment() });
@@ -105,14 +107,14 @@ export function createDeploy(functions, tick) {
       said.replaceChildren(problem(error));
       said.scrollIntoView({ block: "nearest" });
     } finally {
-      pressed.disabled = false;
+      busy = false;
     }
   }
 
   function showStore() {
     shelf.replaceChildren(...entries.map((entry) => {
       const title = entry.title ?? entry.name;
-      const pressed = h("button", { type: "button", "aria-label": `Deploy ${title}`, onclick: () => take(entry, pressed) }, "Deploy");
+      const pressed = h("button", { type: "button", "aria-label": `Deploy ${title}`, onclick: () => take(entry) }, "Deploy");
       const change = h("button", { type: "button", class: "plain", "aria-label": `Change ${title} before it is deployed`, onclick: () => { fill(entry); name.focus(); } }, "Change…");
       const open = h("a", { href: `#/f/${encodeURIComponent(entry.name)}/invoke`, "aria-label": `Open ${title}` }, "Deployed: open");
       marks.set(entry.name, (there) => { pressed.hidden = change.hidden = there; open.hidden = !there; });
