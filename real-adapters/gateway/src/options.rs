@@ -120,10 +120,11 @@ impl Default for Options {
 impl Options {
     /// Reads the stock gateway's environment variables through `variable`: `read_timeout`, `write_timeout` and
     /// `upstream_timeout` (a number of seconds or a Go duration; rubbish leaves the default, as in Go), `basic_auth` with
-    /// `secret_mount_path`, and our own `default_scaling_policy`, `record_decisions` and `max_async_body_bytes`.
+    /// `secret_mount_path`, and our own `default_scaling_policy`, `record_decisions`, `max_async_body_bytes` and
+    /// `function_store`, a file of JSON.
     ///
     /// # Errors
-    /// `basic_auth` is on and the user or the password cannot be read.
+    /// `basic_auth` is on and the user or the password cannot be read; the function store cannot be read.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Options, String> {
         let mut options = Options::default();
         for (name, timeout) in [
@@ -143,6 +144,11 @@ impl Options {
             options.default_policy = policy;
         }
         options.decisions = variable("record_decisions").map(PathBuf::from);
+        if let Some(file) = variable("function_store") {
+            let wrong = |why: String| format!("function_store is {file:?}: {why}");
+            let text = std::fs::read_to_string(&file).map_err(|why| wrong(why.to_string()))?;
+            options.store = serde_json::from_str(&text).map_err(|why| wrong(why.to_string()))?;
+        }
         if let Some(bytes) = variable("max_async_body_bytes") {
             let wrong = |_| format!("max_async_body_bytes is {bytes:?}: write a number of bytes");
             options.limits.async_body = bytes.parse().map_err(wrong)?;
@@ -187,6 +193,19 @@ mod tests {
         assert_eq!(options.write_timeout, Duration::from_secs(90));
         assert_eq!(options.upstream_timeout, Duration::from_secs(60));
         assert!(options.credentials.is_none());
+    }
+
+    #[test]
+    fn the_function_store_comes_from_a_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("store.json").display().to_string();
+        let missing = read(&[("function_store", path.as_str())]).expect_err("there is no file");
+        assert!(missing.contains("store.json"), "{missing}");
+        std::fs::write(&path, "[{]").expect("written");
+        assert!(read(&[("function_store", path.as_str())]).is_err());
+        std::fs::write(&path, r#"{"functions": []}"#).expect("written");
+        let options = read(&[("function_store", path.as_str())]).expect("now it can be read");
+        assert!(options.store["functions"].is_array());
     }
 
     #[test]

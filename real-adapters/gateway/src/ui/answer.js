@@ -76,7 +76,7 @@ export function createAnswer(name) {
   function bar({ total, firstByte, inside, held }) {
     const parts = [["held for a cold start", held ?? 0, "held"], ["in the function", inside ?? 0, "inside"]];
     const rest = Math.max(0, total - (held ?? 0) - (inside ?? 0));
-    parts.push([inside === undefined ? "elsewhere or unknown" : "on the way, gateway and watchdog", rest, "rest"]);
+    parts.push([inside === undefined ? "elsewhere or unknown" : "in gateway, watchdog, network", rest, "rest"]);
     const shown = parts.filter(([, value]) => value > 0);
     return h("div", { class: "times" },
       h("div", { class: "bar", "aria-hidden": "true" }, shown.map(([, value, kind]) => {

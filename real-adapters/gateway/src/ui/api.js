@@ -38,6 +38,11 @@ export async function system(path, { method = "GET", json, signal } = {}) {
   return response;
 }
 
+/** Whether /system asks for a password. */
+export async function needsPassword() {
+  return (await (await fetch("access.json", { credentials: "omit" })).json()).password !== false;
+}
+
 /** A call to a function, without our password: functions are given the headers that they are sent. */
 export function invoke(path, { method, headers, body, signal, later = false }) {
   const prefix = later ? "/async-function/" : "/function/";
@@ -59,12 +64,7 @@ export async function store() {
   return Array.isArray(entries) ? entries : [];
 }
 
-/** How a function is written in paths: the default namespace is left out. */
-export function written(name, namespace) {
-  return namespace && namespace !== "openfaas-fn" ? `${name}.${namespace}` : name;
-}
-
-/** Name and namespace of what `written` wrote. */
+/** Name and namespace: the default one is left out where functions are named. */
 export function parse(text) {
   const at = text.lastIndexOf(".");
   return at < 0 ? { name: text, namespace: "openfaas-fn" } : { name: text.slice(0, at), namespace: text.slice(at + 1) };

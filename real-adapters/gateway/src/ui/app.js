@@ -1,6 +1,6 @@
 // The page: log-in, the list, and beside it what is chosen. Where one is stands after the # of the address.
 
-import { authorize, Refused, system } from "./api.js";
+import { authorize, needsPassword, Refused, system } from "./api.js";
 import { announce, field, h, problem, say } from "./dom.js";
 import { createList } from "./list.js";
 import { createDeploy } from "./deploy.js";
@@ -9,16 +9,17 @@ import { createLogs } from "./logs.js";
 import { createAbout } from "./about.js";
 
 const EVERY = 1000;
-const TABS = [["invoke", "Invoke"], ["logs", "Logs"], ["about", "Scale and details"]];
+const TABS = [["invoke", "Call"], ["logs", "Logs"], ["about", "Scale and details"]];
 const app = document.getElementById("app");
 
 start();
 
 async function start() {
   try {
-    open(await (await system("info")).json());
+    if (await needsPassword()) logIn();
+    else open(await (await system("info")).json());
   } catch (error) {
-    error.status === 401 ? logIn() : logIn(error);
+    logIn(error);
   }
 }
 
@@ -43,7 +44,7 @@ function logIn(error) {
   app.replaceChildren(
     h("main", { class: "login" },
       h("h1", {}, h("img", { src: "icon.svg", alt: "", width: 32, height: 32 }), "faas-lab"),
-      h("form", { onsubmit: submit }, field("User", user), field("Password", password, "In the file that `faas-lab up` names. It is kept in this tab’s memory and nowhere else."), said, button)),
+      h("form", { onsubmit: submit }, field("User", user), field("Password", password, "faas-lab up says which file it is in. It is kept in this tab’s memory and nowhere else."), said, button)),
   );
   document.title = "Log in – faas-lab";
   password.focus();
@@ -61,7 +62,7 @@ function open(info) {
     h("header", {},
       h("a", { class: "brand", href: "#/" }, h("img", { src: "icon.svg", alt: "", width: 24, height: 24 }), "faas-lab"),
       h("span", { class: "quiet" }, `${release} on ${info?.arch ?? "?"}`), state,
-      h("nav", { "aria-label": "Page" }, h("a", { class: "button", href: "#/deploy" }, "Deploy a function"), out)),
+      h("nav", { "aria-label": "Page" }, h("a", { class: "button", href: "#/deploy" }, "New function"), out)),
     h("main", { class: "split" }, list.element, panel),
   );
 

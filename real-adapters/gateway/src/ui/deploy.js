@@ -1,7 +1,7 @@
 // Deploying: from the store at a click, or anything by a form. Secrets that are missing are asked for on the way.
 
-import { announce, field, h, lines, pairs, problem, say } from "./dom.js";
-import { store, system, written } from "./api.js";
+import { announce, field, h, lines, pairs, problem } from "./dom.js";
+import { store, system } from "./api.js";
 
 export function createDeploy(functions, tick) {
   const said = h("div");
@@ -9,7 +9,7 @@ export function createDeploy(functions, tick) {
   const input = (attributes) => h("input", { spellcheck: "false", autocapitalize: "none", autocomplete: "off", ...attributes });
   const area = (rows, placeholder) => h("textarea", { rows, spellcheck: "false", placeholder });
   const image = input({ required: true, placeholder: "hello" });
-  const name = input({ required: true, pattern: "[a-z0-9]([-a-z0-9]*[a-z0-9])?", maxlength: 63, placeholder: "hello" });
+  const name = input({ required: true, pattern: "[a-z0-9]([\\-a-z0-9]*[a-z0-9])?", maxlength: 63, placeholder: "hello" });
   const process = input({ placeholder: "from the image" });
   const environment = area(3, "exec_timeout=30s");
   const labels = area(3, "com.openfaas.scale.max=5");
@@ -19,8 +19,8 @@ export function createDeploy(functions, tick) {
   const cpu = input({ placeholder: "500m" });
   const missing = h("div");
   const button = h("button", { class: "primary" }, "Deploy");
-  const values = new Map();
-  let known = [], entries = [], ended = false;
+  const values = new Map(), marks = new Map();
+  let known = [], entries = [], ended = false, busy = false;
 
   const list = (text) => text.split(/[\s,]+/).filter(Boolean);
 
@@ -63,8 +63,9 @@ export function createDeploy(functions, tick) {
 
   async function deploy(event) {
     event.preventDefault();
+    if (busy) return;
+    busy = true;
     said.replaceChildren();
-    button.disabled = true;
     try {
       const json = deployment();
       for (const secret of json.secrets.filter((it) => !known.includes(it) && values.get(it))) {
@@ -79,7 +80,7 @@ export function createDeploy(functions, tick) {
       said.replaceChildren(problem(error));
       said.scrollIntoView({ block: "nearest" });
     } finally {
-      button.disabled = false;
+      busy = false;
     }
   }
 
@@ -89,14 +90,15 @@ export function createDeploy(functions, tick) {
     if (!ended) location.hash = `#/f/${encodeURIComponent(service)}/invoke`;
   }
 
-  async function take(entry, pressed) {
+  async function take(entry) {
     fill(entry);
     if ((entry.secrets ?? []).some((secret) => !known.includes(secret))) {
       said.replaceChildren(h("p", { class: "note" }, `${entry.title ?? entry.name} needs a secret that does not exist yet: give it a value.`));
       missing.querySelector("input")?.focus();
       return;
     }
-    pressed.disabled = true;
+    if (busy) return;
+    busy = true;
     said.replaceChildren();
     try {
       await system("functions", { method: "POST", json: deployment() });
@@ -105,25 +107,25 @@ export function createDeploy(functions, tick) {
       said.replaceChildren(problem(error));
       said.scrollIntoView({ block: "nearest" });
     } finally {
-      pressed.disabled = false;
+      busy = false;
     }
   }
 
   function showStore() {
     shelf.replaceChildren(...entries.map((entry) => {
       const title = entry.title ?? entry.name;
-      const there = h("span", { class: "quiet", "data-function": entry.name });
-      const pressed = h("button", { type: "button", "aria-label": `Deploy ${title}`, onclick: () => take(entry, pressed) }, "Deploy");
-      const change = () => { fill(entry); name.focus(); };
-      return h("li", {}, h("div", {}, h("h3", {}, title, " ", h("code", {}, entry.name)), h("p", {}, entry.description ?? "")),
-        h("div", { class: "buttons" }, pressed, h("button", { type: "button", class: "plain", "aria-label": `Change ${title} before it is deployed`, onclick: change }, "Change…"), there));
+      const pressed = h("button", { type: "button", "aria-label": `Deploy ${title}`, onclick: () => take(entry) }, "Deploy");
+      const change = h("button", { type: "button", class: "plain", "aria-label": `Change ${title} before it is deployed`, onclick: () => { fill(entry); name.focus(); } }, "Change…");
+      const open = h("a", { href: `#/f/${encodeURIComponent(entry.name)}/invoke`, "aria-label": `Open ${title}` }, "Deployed: open");
+      marks.set(entry.name, (there) => { pressed.hidden = change.hidden = there; open.hidden = !there; });
+      return h("li", {}, h("div", {}, h("h3", {}, title, " ", h("code", {}, entry.name)), h("p", {}, entry.description ?? "")), h("div", { class: "buttons" }, pressed, change, open));
     }));
     if (entries.length === 0) shelf.replaceChildren(h("li", { class: "quiet" }, "This gateway has no store."));
     update();
   }
 
   function update() {
-    for (const there of shelf.querySelectorAll("[data-function]")) say(there, functions.has(written(there.dataset.function)) ? "deployed" : "");
+    for (const [name, mark] of marks) mark(functions.has(name));
   }
 
   async function load() {

@@ -116,11 +116,12 @@ export function createInvoke(name, functions) {
       return;
     }
     running = new AbortController();
-    go.disabled = true;
+    // Not disabled: a button that is loses the keyboard.
+    go.setAttribute("aria-disabled", "true");
     stop.hidden = false;
     await answer.take(() => invoke(asked.path, { ...asked, signal: running.signal }), asked);
     running = undefined;
-    go.disabled = false;
+    go.removeAttribute("aria-disabled");
     stop.hidden = true;
   }
   const onKey = (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event); };

@@ -62,9 +62,9 @@ export function createList() {
 function createRow(name) {
   const link = h("a", { href: `#/f/${encodeURIComponent(name)}/invoke` }, name);
   const pips = h("span", { class: "pips", "aria-hidden": "true" });
-  const words = h("span", { class: "words" });
+  const words = h("span"), unseen = h("span", { class: "unseen" });
   const flight = h("td", { class: "n" }), calls = h("td", { class: "n" }), rate = h("td", { class: "n" });
-  const element = h("tr", {}, h("th", { scope: "row" }, link), h("td", {}, pips, words), flight, calls, rate);
+  const element = h("tr", {}, h("th", { scope: "row" }, link), h("td", {}, pips, words, unseen), flight, calls, rate);
   const past = [];
   return {
     element,
@@ -73,7 +73,9 @@ function createRow(name) {
     },
     update(live) {
       const by = tally(live);
-      say(words, replicaWords(live, by));
+      const [few, ...rest] = replicaWords(live, by).split(/(?=,)/);
+      say(words, by.crashed > 0 ? `${few}, ${by.crashed} crashed` : few);
+      say(unseen, rest.join(""));
       const wanted = STATES.flatMap((state) => Array(by[state]).fill(state)).slice(0, PIPS).join(" ");
       if (pips.dataset.shown !== wanted) {
         pips.dataset.shown = wanted;

@@ -34,13 +34,25 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'";
 
-/// A file; the empty path is the page.
-pub(crate) fn answer(files: &'static [Asset], file: &str) -> Response<Body> {
-    let file = if file.is_empty() { "index.html" } else { file };
-    let Some(asset) = files.iter().find(|asset| asset.path == file) else { return reply::not_found() };
-    let mut response = Response::new(Body::full(bytes::Bytes::from_static(asset.body)));
+/// What the page asks first, so that it need not try in vain.
+const ACCESS: &str = "access.json";
+
+/// A file; the empty path is the page. `password`: whether `/system` asks for one.
+pub(crate) fn answer(files: &'static [Asset], file: &str, password: bool) -> Response<Body> {
+    let (content_type, body): (&str, &'static [u8]) = match file {
+        ACCESS if password => ("application/json", br#"{"password":true}"#),
+        ACCESS => ("application/json", br#"{"password":false}"#),
+        file => {
+            let file = if file.is_empty() { "index.html" } else { file };
+            match files.iter().find(|asset| asset.path == file) {
+                Some(asset) => (asset.content_type, asset.body),
+                None => return reply::not_found(),
+            }
+        }
+    };
+    let mut response = Response::new(Body::full(bytes::Bytes::from_static(body)));
     for (name, value) in [
-        (header::CONTENT_TYPE, asset.content_type),
+        (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use faas_lab_gateway::{Asset, Credentials, Limits, Options};
+use faas_lab_gateway::{Credentials, Limits, Options};
 use faas_lab_http::Body;
 use faas_lab_provider::api::Usage;
 use http::{Method, Request, StatusCode};
@@ -170,23 +170,6 @@ async fn info_namespaces_health_and_store() {
 }
 
 #[tokio::test]
-async fn the_ui_is_served_behind_the_password() {
-    const UI: &[Asset] = &[Asset { path: "index.html", content_type: "text/html", body: b"<title>lab" }];
-    let credentials = Some(Credentials { user: "admin".into(), password: "pw".into() });
-    let lab = Lab::with(Options { ui: UI, credentials, ..Options::default() }).await;
-    let root = lab.get("/").await;
-    assert_eq!((root.status, root.header("location")), (StatusCode::TEMPORARY_REDIRECT, Some("/ui/")));
-    assert_eq!(lab.get("/ui/").await.status, StatusCode::UNAUTHORIZED);
-    let request = |path: &str| {
-        let request = Request::builder().uri(path.to_owned()).header("host", "a");
-        request.header("authorization", basic("admin", "pw")).body(Body::empty()).unwrap()
-    };
-    let page = lab.request(request("/ui/")).await;
-    assert_eq!((page.text().as_str(), page.header("content-type")), ("<title>lab", Some("text/html")));
-    assert_eq!(lab.request(request("/ui/none.js")).await.status, StatusCode::NOT_FOUND);
-}
-
-#[tokio::test]
 async fn only_the_right_password_opens_the_system() {
     let credentials = Some(Credentials { user: "admin".into(), password: "s3cret".into() });
     let lab = Lab::with(Options { credentials, ..Options::default() }).await;
@@ -197,6 +180,7 @@ async fn only_the_right_password_opens_the_system() {
         (Method::POST, "/system/scale-function/x"),
         (Method::GET, "/system/secrets"),
         (Method::GET, "/system/info"),
+        (Method::GET, "/system/live"),
         (Method::GET, "/system/namespaces"),
         (Method::GET, "/system/logs?name=x"),
         (Method::POST, "/system/alert"),

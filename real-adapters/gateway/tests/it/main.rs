@@ -10,3 +10,4 @@ mod lab;
 mod metrics;
 mod queued;
 mod scaling;
+mod ui;
