@@ -77,7 +77,8 @@ async fn changes_are_not_taken_from_other_sites_pages() {
         assert_eq!(lab.request(deploy(name, ours)).await.status, StatusCode::ACCEPTED, "{name}");
     }
     // Reading needs no such care: a foreign page is not given the answer. Functions are for everybody.
-    let read = Request::builder().uri("/system/functions").header("host", "lab").header("origin", "http://evil.example");
+    let read =
+        Request::builder().uri("/system/functions").header("host", "lab").header("origin", "http://evil.example");
     let read = read.header("authorization", basic("admin", "pw")).body(Body::empty()).unwrap();
     let read = lab.request(read).await;
     assert_eq!((read.status, read.header("access-control-allow-origin")), (StatusCode::OK, None));
