@@ -3,7 +3,7 @@
 //! alignment awareness", Neurocomputing 221, 2017).
 //!
 //! The model is the one that the `rustface` crate ships; results are those of that crate's engine, which a test compares.
-//! Running the model here instead of there takes a fraction of time and memory, honours a smallest face other than 40
+//! Running the model here instead of there takes less time and a fraction of the memory, honours a smallest face other than 40
 //! pixels, which that engine ignores, and has no unchecked memory access for a stranger's picture to reach.
 
 mod gradients;
