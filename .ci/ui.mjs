@@ -299,6 +299,29 @@ async function use({ url, password }) {
   await press("Enter");
   await until("the drawing", () => ask("document.querySelector('img.picture')?.src.startsWith('data:image/svg+xml')"));
 
+  // By hand, with an environment; the answer is shown as it comes.
+  await tabAndPress("New function");
+  await sees("Slow numbers");
+  await tabAndPress("Change Slow numbers before it is deployed");
+  await tabTo("Name");
+  await write("numbers");
+  await tabAndPress("Environment, labels, limits");
+  await tabTo("Environment");
+  await write("PERIOD=100ms\nCOUNT=1000\nexec_timeout 20s");
+  await tabAndPress("Deploy");
+  await sees("Environment, line 3: write NAME=value instead of");
+  await tabTo("Environment");
+  await write("PERIOD=100ms\nCOUNT=1000\nexec_timeout=20s");
+  await tabAndPress("Deploy");
+  await at("#/f/numbers/invoke");
+  await tabAndPress("Invoke");
+  await until("some lines", () => ask("/^1\\n2\\n3\\n/.test(document.querySelector('pre.body')?.textContent)"));
+  await until("the call in flight", () => ask("[...document.querySelectorAll('.functions tr')].some((row) => row.innerText.startsWith('numbers') && row.querySelector('.busy'))"));
+  await look("numbers");
+  await tabAndPress("Stop");
+  await sees("Stopped here before the answer’s end");
+  refusals = 0;
+
   await tabAndPress("hello");
   await at("#/f/hello/invoke");
   await tabAndPress("Logs");

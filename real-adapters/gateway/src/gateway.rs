@@ -178,7 +178,7 @@ impl Inner {
             Ok(Route::Health) => reply::text(StatusCode::OK, "OK"),
             Ok(Route::Root) => reply::redirect(StatusCode::TEMPORARY_REDIRECT, "/ui/"),
             Ok(Route::Store) => reply::json(&self.options.store),
-            Ok(Route::Ui(file)) => ui::answer(self.options.ui, file),
+            Ok(Route::Ui(file)) => ui::answer(self.options.ui, file, self.options.credentials.is_some()),
             Ok(route) => {
                 if let Some(refusal) = browser::refuse_foreign(&request) {
                     return refusal;

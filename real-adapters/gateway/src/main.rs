@@ -24,6 +24,7 @@ It is set by environment variables:
   watchdog                            the watchdog's executable; by default faas-lab-watchdog beside this one
   functions_folder                    where relative image names are looked up
   faas_nats_address, faas_nats_port 4222   a NATS server instead of the embedded queue
+  function_store                      a file of JSON for /store.json
   default_scaling_policy rps, record_decisions FILE, max_async_body_bytes 10000000
 ";
 

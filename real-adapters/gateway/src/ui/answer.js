@@ -39,6 +39,7 @@ export function createAnswer(name) {
     const type = (response.headers.get("content-type") ?? "").toLowerCase();
     const stream = h("pre", { class: "body", tabindex: "0", role: "region", "aria-label": "Body" });
     const progress = h("p", { class: "quiet" });
+    summary.replaceChildren(statusOf(response), h("span", { class: "quiet" }, "the answer is coming…"));
     details.replaceChildren(progress);
     const { bytes, broken } = await read(response, (received, chunk) => {
       say(progress, `${size(received)} so far`);
@@ -51,7 +52,7 @@ export function createAnswer(name) {
     const times = { total, firstByte, inside: seconds(response, "x-duration-seconds"), held: seconds(response, "x-cold-start") };
     summary.replaceChildren(...summarize(response, times, asked));
     const parts = [];
-    if (broken) parts.push(problem(`The connection was closed before the answer’s end: ${size(bytes.length)} came. A timeout on the way does that.`));
+    if (broken) parts.push(problem(`${broken === "AbortError" ? "Stopped here" : "The connection was closed"} before the answer’s end: ${size(bytes.length)} came.${broken === "AbortError" ? "" : " A timeout on the way does that."}`));
     if (asked.later && response.ok) parts.push(queued(response.headers.get("x-call-id")));
     parts.push(bar(times), heads(response));
     if (bytes.length > 0) parts.unshift(await body(bytes, type));
@@ -63,8 +64,7 @@ export function createAnswer(name) {
   function summarize(response, { total }, asked) {
     const replica = response.headers.get("x-replica");
     const cold = response.headers.get("x-cold-start");
-    const status = response.type === "opaqueredirect" ? "A redirect" : `${response.status} ${response.statusText}`.trim();
-    const parts = [h("strong", { class: response.ok ? "good" : "bad" }, status), h("span", {}, span(total))];
+    const parts = [statusOf(response), h("span", {}, span(total))];
     if (asked.later) return parts;
     if (cold !== null) parts.push(h("span", { class: "tag cold" }, `cold: held ${span(Number(cold))}`));
     else if (replica !== null) parts.push(h("span", { class: "tag" }, "warm"));
@@ -139,15 +139,20 @@ export function createAnswer(name) {
   return { element, take };
 }
 
+function statusOf(response) {
+  const status = response.type === "opaqueredirect" ? "A redirect, which is not followed" : `${response.status} ${response.statusText}`.trim();
+  return h("strong", { class: response.ok ? "good" : "bad" }, status);
+}
+
 function seconds(response, header) {
   const value = Number.parseFloat(response.headers.get(header) ?? "");
   return Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
-/** The body's bytes, and whether they broke off. */
+/** The body's bytes, and the name of the error if they broke off. */
 async function read(response, onChunk) {
   const chunks = [];
-  let received = 0, broken = false;
+  let received = 0, broken;
   if (response.body) {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
@@ -155,8 +160,8 @@ async function read(response, onChunk) {
       let next;
       try {
         next = await reader.read();
-      } catch {
-        broken = true;
+      } catch (error) {
+        broken = error.name;
         break;
       }
       if (next.done) break;
