@@ -3,6 +3,8 @@
 //! An invocation is written once; what changes over its life is small and lies beside it, so that neither a retry nor a
 //! restart touches bodies. Invocation and state (or dead letter) have the same key, a number that grows.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -154,7 +156,9 @@ pub(crate) fn create(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    let database = Database::create(unfinished)?;
+    // Headers and bodies are nobody else's business: the folder may be open to others.
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(unfinished).map_err(io)?;
+    let database = Database::builder().create_file(file)?;
     let transaction = database.begin_write()?;
     {
         let mut tables = Tables::open(&transaction)?;
