@@ -133,16 +133,23 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Moves a dead invocation back to the waiting ones.
-    pub(crate) fn revive(&mut self, key: u64, state: &State) -> Result<(), StoreError> {
-        self.dead.remove(key)?;
-        self.put_state(key, state)
+    /// Moves a dead invocation back to the waiting ones; whether it was still dead, and not revived or forgotten by
+    /// somebody else meanwhile.
+    pub(crate) fn revive(&mut self, key: u64, state: &State) -> Result<bool, StoreError> {
+        if self.dead.remove(key)?.is_none() {
+            return Ok(false);
+        }
+        self.put_state(key, state)?;
+        Ok(true)
     }
 
-    /// Removes a dead invocation altogether; whether it was there.
+    /// Removes a dead invocation altogether; whether it was still dead. One that was revived meanwhile is left alone.
     pub(crate) fn purge(&mut self, key: u64) -> Result<bool, StoreError> {
+        if self.dead.remove(key)?.is_none() {
+            return Ok(false);
+        }
         self.invocations.remove(key)?;
-        Ok(self.dead.remove(key)?.is_some())
+        Ok(true)
     }
 }
 
