@@ -112,10 +112,12 @@ impl EmbeddedQueue {
         // A file that is damaged in ways its own checks do not see can make the store panic, in this task only.
         let opened = tokio::task::spawn_blocking(move || open_file(&file, cache_bytes)).await;
         let (database, recovered) = opened.unwrap_or_else(|_| {
-            Err(OpenError::Damaged { path, reason: "its pages contradict each other".to_owned() })
+            Err(OpenError::Damaged { path: path.clone(), reason: "its pages contradict each other".to_owned() })
         })?;
+        let file = path.clone();
+        let reopen = move || Ok(Database::builder().set_cache_size(cache_bytes).open(&file)?);
         let shared = Shared {
-            writer: Writer::start(database),
+            writer: Writer::start(database, reopen),
             schedule: Mutex::new(Schedule::recovered(recovered)),
             wake: Notify::new(),
             clock: Clock::start(),
