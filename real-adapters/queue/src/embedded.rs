@@ -114,13 +114,14 @@ impl EmbeddedQueue {
         let (database, recovered) = opened.unwrap_or_else(|_| {
             Err(OpenError::Damaged { path: path.clone(), reason: "its pages contradict each other".to_owned() })
         })?;
+        let clock = Clock::start();
         let file = path.clone();
         let reopen = move || Ok(Database::builder().set_cache_size(cache_bytes).open(&file)?);
         let shared = Shared {
             writer: Writer::start(database, reopen),
-            schedule: Mutex::new(Schedule::recovered(recovered)),
+            schedule: Mutex::new(Schedule::recovered(recovered, clock.now_ms())),
             wake: Notify::new(),
-            clock: Clock::start(),
+            clock,
             options,
             callbacks: Arc::default(),
         };
