@@ -31,8 +31,8 @@ pub struct Body {
     keep: Option<Keep>,
     /// The server's call that this body answers.
     call: Option<Call>,
-    /// Read, but not asked for yet.
-    unread: Option<Bytes>,
+    /// Read, but not asked for yet: bytes, or the error instead of so many.
+    unread: Option<Result<Bytes, (BodyError, u64)>>,
 }
 
 #[derive(Default)]
@@ -52,11 +52,20 @@ enum Kind {
 /// What wants to know when a body is over.
 enum Keep {
     /// A request being read by the server: from the end of its body on, the read timeout no longer runs.
-    Reading(Arc<Pace>),
+    Reading(Reading),
     /// A response of a pooled connection: once read to its end the connection is free again.
     Lease(Lease),
     /// Anything else, dropped with the body; and what was kept before it.
     Guard(Box<dyn Send + Sync>, Option<Box<Keep>>),
+}
+
+/// A request's body that is being read, or was left unread: then what remains of it is skipped, and the connection idle.
+struct Reading(Arc<Pace>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.body_read();
+    }
 }
 
 impl Body {
@@ -143,15 +152,17 @@ impl Body {
     pub fn first_if_whole(&mut self) -> Option<Bytes> {
         let length = self.length()?;
         let mut cx = Context::from_waker(Waker::noop());
-        let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut *self).poll_frame(&mut cx) else { return None };
-        match frame.into_data() {
-            Ok(data) if data.len() as u64 == length => Some(data),
-            Ok(data) => {
-                self.unread = Some(data);
-                None
-            }
-            Err(_trailers) => None,
+        match Pin::new(&mut *self).poll_frame(&mut cx) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) if data.len() as u64 == length => return Some(data),
+                Ok(data) => self.unread = Some(Ok(data)),
+                Err(_trailers) => {}
+            },
+            // It broke off already: whoever reads it must learn that, or would take it for empty.
+            Poll::Ready(Some(Err(error))) => self.unread = Some(Err((error, length))),
+            Poll::Ready(None) | Poll::Pending => {}
         }
+        None
     }
 
     /// The next bytes; `None` at the end. Trailers are left out.
@@ -171,7 +182,12 @@ impl Body {
         if incoming.is_end_stream() {
             return Body::empty();
         }
-        Body { kind: Kind::Incoming(incoming), keep: Some(Keep::Reading(pace.clone())), call: None, unread: None }
+        Body {
+            kind: Kind::Incoming(incoming),
+            keep: Some(Keep::Reading(Reading(pace.clone()))),
+            call: None,
+            unread: None,
+        }
     }
 
     /// A response that occupies a pooled connection until it is read.
@@ -195,7 +211,7 @@ impl Body {
 
     fn over(&mut self) {
         match self.keep.take() {
-            Some(Keep::Reading(pace)) => pace.body_read(),
+            Some(Keep::Reading(reading)) => drop(reading),
             Some(Keep::Lease(lease)) => lease.give_back(),
             // A guard stays until the body is dropped, which is when the peer took it.
             Some(Keep::Guard(guard, inner)) => {
@@ -204,8 +220,8 @@ impl Body {
                         lease.give_back();
                         None
                     }
-                    Keep::Reading(pace) => {
-                        pace.body_read();
+                    Keep::Reading(reading) => {
+                        drop(reading);
                         None
                     }
                     other => Some(Box::new(other)),
@@ -223,8 +239,8 @@ impl HttpBody for Body {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        if let Some(data) = this.unread.take() {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+        if let Some(unread) = this.unread.take() {
+            return Poll::Ready(Some(unread.map(Frame::data).map_err(|(error, _)| error)));
         }
         let frame = match &mut this.kind {
             Kind::Empty => None,
@@ -278,7 +294,11 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let unread = self.unread.as_ref().map_or(0, |data| data.len() as u64);
+        let unread = match &self.unread {
+            None => 0,
+            Some(Ok(data)) => data.len() as u64,
+            Some(Err((_, missing))) => *missing,
+        };
         let rest = match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -190,7 +191,11 @@ impl Client {
         Ok(sender)
     }
 
-    fn lease(&self, response: Response<hyper::body::Incoming>, sender: SendRequest<Body>) -> Response<Body> {
+    fn lease(&self, mut response: Response<hyper::body::Incoming>, sender: SendRequest<Body>) -> Response<Body> {
+        // Chunks beat a length (RFC 9112 §6.3): handed on, the length would cut the body, and it would look whole.
+        if response.headers().contains_key(TRANSFER_ENCODING) {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         let lease = Lease { pool: self.pool.clone(), sender };
         response.map(|body| Body::leased(body, lease))
     }

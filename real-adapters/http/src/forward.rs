@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Uri};
 
@@ -40,7 +40,8 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
             .flat_map(|value| value.split(','))
             .filter_map(|name| name.trim().parse().ok())
             .collect();
-        for name in named {
+        // Host and length belong to the message, whatever a client says: without them the next hop reads another one.
+        for name in named.into_iter().filter(|name| *name != HOST && *name != CONTENT_LENGTH) {
             headers.remove(name);
         }
     }
@@ -84,7 +85,7 @@ mod tests {
     fn removes_what_is_for_one_hop() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("connection", "close, X-Secret"),
+            ("connection", "close, X-Secret, Content-Length, host"),
             ("connection", "x-second"),
             ("x-secret", "1"),
             ("x-second", "1"),
@@ -93,6 +94,7 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("keep-alive", "timeout=5"),
             ("content-length", "5"),
+            ("host", "h"),
             ("authorization", "Basic x"),
         ] {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -100,7 +102,7 @@ mod tests {
         remove_hop_by_hop(&mut headers);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["authorization", "content-length"]);
+        assert_eq!(left, ["authorization", "content-length", "host"]);
     }
 
     #[test]

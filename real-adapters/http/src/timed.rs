@@ -99,6 +99,10 @@ impl Pace {
         if self.state.load(Relaxed) == 0 {
             self.state.store(HEAD, Relaxed);
             self.read_by.store(self.after(self.read_timeout), Relaxed);
+            // The last call's deadline is none of this head's: it may have to be refused, and be told so.
+            if let (Some(read), Some(write)) = (self.read_timeout, self.write_timeout) {
+                self.write_by.store(self.after(Some(read.saturating_add(write))), Relaxed);
+            }
         }
     }
 

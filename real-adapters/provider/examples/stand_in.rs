@@ -123,6 +123,7 @@ fn act(order: &str) -> String {
         }
         "spin" => spin(Duration::from_millis(number())),
         "wait" => {
+            println!("waiting");
             thread::sleep(Duration::from_millis(number()));
             "waited".to_owned()
         }

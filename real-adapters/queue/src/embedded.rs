@@ -112,13 +112,16 @@ impl EmbeddedQueue {
         // A file that is damaged in ways its own checks do not see can make the store panic, in this task only.
         let opened = tokio::task::spawn_blocking(move || open_file(&file, cache_bytes)).await;
         let (database, recovered) = opened.unwrap_or_else(|_| {
-            Err(OpenError::Damaged { path, reason: "its pages contradict each other".to_owned() })
+            Err(OpenError::Damaged { path: path.clone(), reason: "its pages contradict each other".to_owned() })
         })?;
+        let clock = Clock::start();
+        let file = path.clone();
+        let reopen = move || Ok(Database::builder().set_cache_size(cache_bytes).open(&file)?);
         let shared = Shared {
-            writer: Writer::start(database),
-            schedule: Mutex::new(Schedule::recovered(recovered)),
+            writer: Writer::start(database, reopen),
+            schedule: Mutex::new(Schedule::recovered(recovered, clock.now_ms())),
             wake: Notify::new(),
-            clock: Clock::start(),
+            clock,
             options,
             callbacks: Arc::default(),
         };

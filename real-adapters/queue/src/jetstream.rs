@@ -21,7 +21,7 @@ mod dead;
 mod subject;
 mod work;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -134,6 +134,8 @@ struct Gauges {
     pushed_order: VecDeque<String>,
     /// Places of deliveries under way.
     under_way: BTreeMap<u64, work::UnderWay>,
+    /// Places that are being cancelled: a message of theirs that is on its way from the server is not delivered.
+    cancelling: BTreeSet<u64>,
     /// Attempts of those that wait for a retry which this process asked for, by place.
     retrying: BTreeMap<u64, u32>,
     /// What this process is done with.
@@ -278,6 +280,18 @@ impl Shared {
     }
 }
 
+/// A place that is being cancelled.
+struct Cancelling<'q> {
+    shared: &'q Shared,
+    place: u64,
+}
+
+impl Drop for Cancelling<'_> {
+    fn drop(&mut self) {
+        self.shared.state().cancelling.remove(&self.place);
+    }
+}
+
 #[async_trait]
 impl Queue for JetStreamQueue {
     async fn push(&self, invocation: Invocation) -> Result<(), QueueError> {
@@ -312,12 +326,14 @@ impl Queue for JetStreamQueue {
     /// Knows the last 100 000 invocations that this process has pushed; others are not found.
     async fn cancel(&self, call_id: &str) -> Result<bool, QueueError> {
         let place = {
-            let state = self.shared.state();
-            match state.pushed.get(call_id) {
-                Some(place) if !state.under_way.contains_key(place) => *place,
+            let mut state = self.shared.state();
+            match state.pushed.get(call_id).copied() {
+                Some(place) if !state.under_way.contains_key(&place) && state.cancelling.insert(place) => place,
                 _ => return Ok(false),
             }
         };
+        // Whatever becomes of the caller: a message that is not deleted comes again from the server.
+        let _cancelling = Cancelling { shared: &self.shared, place };
         // One that has been delivered meanwhile is not there any more, which is an error of the server's.
         let deleted = match self.shared.invocations.delete_message(place).await {
             Ok(deleted) => deleted,

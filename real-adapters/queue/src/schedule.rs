@@ -66,10 +66,20 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// What a file holds.
-    pub(crate) fn recovered(recovered: Recovered) -> Schedule {
+    /// What a file holds, at `now_ms`.
+    ///
+    /// A machine without a clock of its own, such as a Raspberry Pi, may come back in the past. The times of acceptance
+    /// tell by how much at least, and what was due is due that much earlier; a first delivery is due in any case.
+    pub(crate) fn recovered(recovered: Recovered, now_ms: u64) -> Schedule {
         let mut schedule = Schedule { totals: recovered.totals, ..Schedule::default() };
-        for (key, state) in recovered.states {
+        let dead = recovered.dead.iter().map(|(_, dead)| dead.died_ms.max(dead.state.accepted_ms));
+        let latest = recovered.states.iter().map(|(_, state)| state.accepted_ms).chain(dead).max();
+        let set_back_ms = latest.map_or(0, |latest| latest.saturating_sub(now_ms));
+        for (key, mut state) in recovered.states {
+            state.due_ms = state.due_ms.saturating_sub(set_back_ms);
+            if state.attempts == 0 {
+                state.due_ms = state.due_ms.min(now_ms);
+            }
             schedule.bytes += state.bytes;
             schedule.add(key, state);
         }
@@ -282,5 +292,34 @@ impl Schedule {
     /// When the oldest of them was accepted.
     pub(crate) fn oldest_ms(&self) -> Option<u64> {
         self.entries.values().next().map(|entry| entry.state.accepted_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(accepted_ms: u64, due_ms: u64, attempts: u32) -> State {
+        let (call_id, function) = (format!("call-{accepted_ms}"), "f.ns".to_owned());
+        State { call_id, function, accepted_ms, due_ms, attempts, started: false, bytes: 1, last_status: None }
+    }
+
+    fn slots(_: &str) -> Slots {
+        Slots { queue: "q".to_owned(), queue_bound: 9, function_bound: 9 }
+    }
+
+    /// A day in the past: what was due then is not due in a day only.
+    #[test]
+    fn a_start_in_the_past_does_not_hold_up_what_waits() {
+        const DAY: u64 = 24 * 3_600_000;
+        let states = vec![(1, state(10 * DAY, 10 * DAY, 0)), (2, state(9 * DAY, 10 * DAY + 60_000, 3))];
+        let recovered = || Recovered { states: states.clone(), ..Recovered::default() };
+        let mut schedule = Schedule::recovered(recovered(), 9 * DAY);
+        assert_eq!(schedule.next(9 * DAY, slots), Next::Deliver(1));
+        assert_eq!(schedule.next(9 * DAY, slots), Next::At(9 * DAY + 60_000));
+        // With a clock that goes right nothing is moved.
+        let mut schedule = Schedule::recovered(recovered(), 10 * DAY + 1000);
+        assert_eq!(schedule.next(10 * DAY + 1000, slots), Next::Deliver(1));
+        assert_eq!(schedule.next(10 * DAY + 1000, slots), Next::At(10 * DAY + 60_000));
     }
 }

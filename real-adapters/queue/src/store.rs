@@ -3,6 +3,8 @@
 //! An invocation is written once; what changes over its life is small and lies beside it, so that neither a retry nor a
 //! restart touches bodies. Invocation and state (or dead letter) have the same key, a number that grows.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -131,16 +133,23 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Moves a dead invocation back to the waiting ones.
-    pub(crate) fn revive(&mut self, key: u64, state: &State) -> Result<(), StoreError> {
-        self.dead.remove(key)?;
-        self.put_state(key, state)
+    /// Moves a dead invocation back to the waiting ones; whether it was still dead, and not revived or forgotten by
+    /// somebody else meanwhile.
+    pub(crate) fn revive(&mut self, key: u64, state: &State) -> Result<bool, StoreError> {
+        if self.dead.remove(key)?.is_none() {
+            return Ok(false);
+        }
+        self.put_state(key, state)?;
+        Ok(true)
     }
 
-    /// Removes a dead invocation altogether; whether it was there.
+    /// Removes a dead invocation altogether; whether it was still dead. One that was revived meanwhile is left alone.
     pub(crate) fn purge(&mut self, key: u64) -> Result<bool, StoreError> {
+        if self.dead.remove(key)?.is_none() {
+            return Ok(false);
+        }
         self.invocations.remove(key)?;
-        Ok(self.dead.remove(key)?.is_some())
+        Ok(true)
     }
 }
 
@@ -154,7 +163,9 @@ pub(crate) fn create(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
         _ => {}
     }
-    let database = Database::create(unfinished)?;
+    // Headers and bodies are nobody else's business: the folder may be open to others.
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(unfinished).map_err(io)?;
+    let database = Database::builder().create_file(file)?;
     let transaction = database.begin_write()?;
     {
         let mut tables = Tables::open(&transaction)?;

@@ -147,6 +147,14 @@ struct Process {
     logging: Option<JoinHandle<()>>,
 }
 
+impl Drop for Process {
+    /// A call that is given up, at the watchdog's end, leaves nothing running. After its end it has no number, and this
+    /// does nothing.
+    fn drop(&mut self) {
+        signal_group(self.child.id(), Signal::KILL);
+    }
+}
+
 impl Process {
     /// What it wrote to stderr is logged before the call is over; later lines, of a process it left behind, follow.
     async fn last_lines(&mut self) {
@@ -166,14 +174,15 @@ impl Process {
             Stderr::Merged => {
                 let (reader, writer) = std::io::pipe().map_err(|e| e.to_string())?;
                 command.stdout(writer.try_clone().map_err(|e| e.to_string())?).stderr(writer);
-                Some(reader)
+                // All that can fail comes before the process is there: nobody would look after it.
+                Some(pipe::Receiver::from_owned_fd(reader.into()).map_err(|e| e.to_string())?)
             }
         };
         let mut child = command.spawn().map_err(|e| format!("fork/exec {}: {e}", config.process[0]))?;
         // The command holds the writing end, and with it the output would never end.
         drop(command);
         let output: Option<Box<dyn AsyncRead + Send + Unpin>> = match merged {
-            Some(reader) => Some(Box::new(pipe::Receiver::from_owned_fd(reader.into()).map_err(|e| e.to_string())?)),
+            Some(reader) => Some(Box::new(reader)),
             None => child.stdout.take().map(|stdout| Box::new(stdout) as Box<_>),
         };
         let logging = child.stderr.take().map(|stderr| tokio::spawn(line_log(config, Source::Stderr).run(stderr)));

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use faas_lab_http::go::format_duration;
@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::{Config, Mode, Upstream};
 use crate::launch::{command, signal_group};
@@ -158,12 +159,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Stop>) -> Result
         tokio::spawn(metrics.clone().serve(at));
     }
     let service = Service::new(config.clone(), function, metrics, health.clone());
+    let drain_until = OnceLock::new();
     let told = async {
         let stop = shutdown.await;
         health.end();
         let wait = if stop == Stop::Gently { config.healthcheck_interval } else { Duration::ZERO };
         log(format!("SIGTERM: no new calls in {}, {} under way", format_duration(wait), service.places().taken()));
         tokio::time::sleep(wait).await;
+        let _ = drain_until.set(Instant::now() + config.write_timeout);
     };
     let limits = Limits {
         // Go counts a little more than its 1 MiB.
@@ -197,12 +200,21 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Stop>) -> Result
                     format_duration(config.write_timeout)
                 ));
             }
-            if let Some(process) = process {
-                process.end().await;
+            match process {
+                Some(process) => process.end().await,
+                // A process per call goes on when its caller has gone, and no connection tells of it.
+                None => finish_calls(&service, drain_until.get().copied()).await,
             }
             Ok(())
         }
         Err(why) => Err(RunError::Function(why)),
+    }
+}
+
+/// Waits for calls whose callers have gone, up to the end of the drain.
+async fn finish_calls(service: &Service, until: Option<Instant>) {
+    while service.places().taken() > 0 && until.is_some_and(|until| Instant::now() < until) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

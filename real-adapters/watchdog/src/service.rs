@@ -80,6 +80,10 @@ impl Service {
     pub(crate) fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
         let service = self.clone();
         async move {
+            if request.method() == Method::CONNECT {
+                // An answer of 2xx would make a tunnel of the connection, to nowhere.
+                return empty(StatusCode::METHOD_NOT_ALLOWED);
+            }
             match request.uri().path() {
                 "/_/health" => service.health(&request),
                 // The rarer ways are boxed: a call's future is moved about, and should be small.

@@ -28,7 +28,7 @@ pub(crate) async fn call(config: Arc<Config>, request: Parts, body: Body, mut re
     response.headers_mut().insert(CONTENT_TYPE, content_type(&config));
     let buffer = config.go_buffering.then(|| GoBuffer::new(head_bytes(response.headers())));
     let (begins, begun) = oneshot::channel();
-    let mut sink = Output { sender, begins: Some(begins), buffer, record };
+    let mut sink = Output { sender, begins: Some(begins), buffer, sending: false, record };
     // The process goes on when its caller has gone, until it writes: so it has a task of its own.
     tokio::spawn(async move {
         let ending = run(&config, &environment, Input::Stream(body), Stderr::Logged, &mut sink).await;
@@ -55,13 +55,18 @@ struct Output {
     sender: Sender,
     begins: Option<oneshot::Sender<()>>,
     buffer: Option<GoBuffer>,
+    /// Bytes are being sent. If they still are when the process has ended, they were given up.
+    sending: bool,
     record: Record,
 }
 
 impl Output {
     async fn send(&mut self, bytes: Bytes) -> bool {
         self.begin();
-        self.sender.send(bytes).await.is_ok()
+        self.sending = true;
+        let sent = self.sender.send(bytes).await.is_ok();
+        self.sending = false;
+        sent
     }
 
     fn begin(&mut self) {
@@ -72,7 +77,10 @@ impl Output {
     }
 
     async fn finish(mut self) {
-        if let Some(buffer) = self.buffer.take() {
+        // After bytes that were given up nothing may follow: a stream may be cut, but has no holes.
+        if let Some(buffer) = self.buffer.take()
+            && !self.sending
+        {
             let rest = buffer.finish();
             if !rest.is_empty() {
                 self.send(rest).await;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use faas_lab_http::forward::{INTERNAL, SECONDS, remove_hop_by_hop};
 use faas_lab_http::go::parse_duration;
-use faas_lab_http::{Body, Client, ClientError, ClientOptions};
-use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HeaderMap, HeaderValue, UPGRADE};
+use faas_lab_http::{Body, Client, ClientError, ClientOptions, Endpoint};
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper_util::rt::TokioIo;
@@ -38,6 +38,8 @@ pub(crate) enum Listening {
 pub(crate) struct Function {
     client: Client,
     base: Arc<str>,
+    /// For callers that name none.
+    host: HeaderValue,
     exec_timeout: Option<Duration>,
     go_buffering: bool,
     listening: watch::Receiver<Listening>,
@@ -50,6 +52,10 @@ impl Function {
         Function {
             client: Client::new(upstream.endpoint.clone(), options),
             base: upstream.base.as_str().into(),
+            host: match &upstream.endpoint {
+                Endpoint::Tcp(address) => HeaderValue::from_str(&address.to_string()).expect("digits and dots"),
+                Endpoint::Unix(_) => HeaderValue::from_static("localhost"),
+            },
             exec_timeout: config.exec_timeout,
             go_buffering: config.go_buffering,
             listening,
@@ -63,7 +69,8 @@ impl Function {
     /// Answers a call.
     pub(crate) async fn call(&self, mut request: Request<Body>, mut record: Record) -> Response<Body> {
         let flowing = flows(request.headers());
-        let tunnel = request.headers().contains_key(UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        // No other protocol: in HTTP/2 a client could speak to the function past everything that stands before it.
+        let tunnel = is_web_socket(request.headers()).then(|| hyper::upgrade::on(&mut request));
         let limit = if flowing { None } else { self.limit(request.headers()) };
         let deadline = limit.map(|limit| Instant::from_std(record.began()) + limit);
         self.address(&mut request, tunnel.is_some());
@@ -98,7 +105,10 @@ impl Function {
 
     /// The function's own limit, or a shorter one that the caller asks for.
     fn limit(&self, headers: &HeaderMap) -> Option<Duration> {
-        let asked = headers.get("x-timeout").and_then(|value| value.to_str().ok()).and_then(parse_duration);
+        // A bare number is seconds in the environment only; here, as in Go, it says nothing.
+        let is_duration = |text: &&str| !text.ends_with(|c: char| c.is_ascii_digit());
+        let asked = headers.get("x-timeout").and_then(|value| value.to_str().ok());
+        let asked = asked.filter(is_duration).and_then(parse_duration);
         match (self.exec_timeout, asked) {
             (Some(own), Some(asked)) => Some(own.min(asked)),
             (own, _) => own,
@@ -119,6 +129,10 @@ impl Function {
         if let Some(upgrade) = upgrade {
             request.headers_mut().insert(UPGRADE, upgrade);
             request.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
+        if !request.headers().contains_key(HOST) {
+            // HTTP/1.0 has none, and functions refuse HTTP/1.1 without.
+            request.headers_mut().insert(HOST, self.host.clone());
         }
         *request.version_mut() = Version::HTTP_11;
     }
@@ -168,10 +182,11 @@ impl Function {
 /// Whether the caller wants a stream of events or a tunnel: these have no time limit.
 fn flows(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
-    let upgrade = headers.get(UPGRADE).map_or(&b""[..], HeaderValue::as_bytes);
-    accept.starts_with(b"text/event-stream")
-        || accept.starts_with(b"application/x-ndjson")
-        || upgrade.eq_ignore_ascii_case(b"websocket")
+    accept.starts_with(b"text/event-stream") || accept.starts_with(b"application/x-ndjson") || is_web_socket(headers)
+}
+
+fn is_web_socket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn explain(error: &ClientError) -> StatusCode {
@@ -260,6 +275,8 @@ impl HttpBody for Relayed {
             let data = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => data,
+                    // What is held back would come after them, when it is too late: it goes without.
+                    Err(_trailers) if this.buffer.is_some() => continue,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),

@@ -96,7 +96,7 @@ async fn closes_on_a_head_that_drips() {
 
 #[tokio::test]
 async fn the_handler_reads_an_error_from_a_body_that_does_not_come() {
-    let server = start(Limits { read_timeout: Some(Duration::from_millis(100)), ..Limits::default() }, echo).await;
+    let server = start(Limits { read_timeout: Some(Duration::from_secs(1)), ..Limits::default() }, echo).await;
     let answer = talk(&server.endpoint, b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhe").await;
     assert_eq!(status_of(&answer), "500", "{answer}");
     assert!(answer.ends_with("i/o timeout"), "{answer}");
@@ -104,10 +104,10 @@ async fn the_handler_reads_an_error_from_a_body_that_does_not_come() {
 
 #[tokio::test]
 async fn a_read_timeout_does_not_cut_a_long_call() {
-    let limits = Limits { read_timeout: Some(Duration::from_millis(50)), ..Limits::default() };
+    let limits = Limits { read_timeout: Some(Duration::from_secs(1)), ..Limits::default() };
     let server = start(limits, |request| async {
         let answer = echo(request).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         answer
     })
     .await;
@@ -136,12 +136,12 @@ async fn after_the_write_timeout_nothing_is_written_but_the_handler_ends() {
 
 #[tokio::test]
 async fn a_stream_is_flushed_as_it_comes_and_cut_at_the_write_timeout() {
-    let limits = Limits { write_timeout: Some(Duration::from_millis(400)), ..Limits::default() };
+    let limits = Limits { write_timeout: Some(Duration::from_millis(1500)), ..Limits::default() };
     let server = start(limits, |_| async {
         let (sender, body) = Body::channel(1, None);
         tokio::spawn(async move {
             let _ = sender.send("first\n").await;
-            tokio::time::sleep(Duration::from_millis(600)).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
             let _ = sender.send("late\n").await;
         });
         Response::new(body)
@@ -264,4 +264,45 @@ async fn serves_on_a_unix_socket_and_replaces_a_dead_one() {
     server.stop.send(()).expect("a running server");
     assert_eq!(server.task.await.expect("an end"), Drained::All);
     assert!(!folder.path().join("a.sock").exists(), "its file goes with it");
+}
+
+/// A body that nobody wants does not make a connection old: after it the idle timeout holds, not the body's read timeout.
+#[tokio::test]
+async fn a_body_left_unread_does_not_shorten_the_idle_time() {
+    let limits = Limits {
+        read_timeout: Some(Duration::from_secs(1)),
+        idle_timeout: Some(Duration::from_secs(60)),
+        ..Limits::default()
+    };
+    let server = start(limits, |_unread: Request<Body>| async { Response::new(Body::full("no")) }).await;
+    let mut stream = server.endpoint.connect().await.expect("a connection");
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi").await.expect("room");
+    let mut first = Vec::new();
+    while !first.ends_with(b"\r\n\r\nno") {
+        first.push(stream.read_u8().await.expect("an answer"));
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stream.write_all(format!("GET / HTTP/1.1\r\n{CLOSE}\r\n").as_bytes()).await.expect("an open connection");
+    assert!(rest(&mut stream).await.ends_with("\r\n\r\nno"));
+}
+
+/// The write timeout of a call before must not swallow the refusal of the next head.
+#[tokio::test]
+async fn a_bad_head_is_refused_however_late_it_comes() {
+    let limits = Limits {
+        read_timeout: Some(Duration::from_secs(30)),
+        write_timeout: Some(Duration::from_secs(1)),
+        ..Limits::default()
+    };
+    let server = start(limits, |_| async { Response::new(Body::full("yes")) }).await;
+    let mut stream = server.endpoint.connect().await.expect("a connection");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").await.expect("room");
+    let mut first = Vec::new();
+    while !first.ends_with(b"\r\n\r\nyes") {
+        first.push(stream.read_u8().await.expect("an answer"));
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    stream.write_all(b"nonsense\r\n\r\n").await.expect("an open connection");
+    let answer = rest(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
 }

@@ -178,10 +178,11 @@ async fn finish(platform: &Arc<Platform>, seated: &Arc<Seated>, sandbox: &Arc<Sa
         let burnt = sandbox.group.as_ref().and_then(|group| group.cpu_seconds());
         let mut state = platform.state();
         if let Some(function) = state.functions.get_mut(&seated.function) {
+            // Else the function has been removed, and another one deployed under its name.
             if let Some(seat) = function.seats.get_mut(&seated.number) {
                 seat.running = None;
+                function.meter.end(seated.number, burnt);
             }
-            function.meter.end(seated.number, burnt);
         }
         drop(state);
         platform.unless_swept(|| sandbox.clear(&platform, &seated));

@@ -11,7 +11,7 @@ use crate::support::{Lab, at_start, plain, try_call, until};
 async fn a_crashed_replica_starts_again_with_its_number_and_says_why_it_crashed() {
     let lab = Lab::with(|options| {
         let day = Duration::from_secs(86400);
-        options.back_off = BackOff { first: Duration::from_millis(300), most: day, reset_after: day };
+        options.back_off = BackOff { first: Duration::from_secs(2), most: day, reset_after: day };
     })
     .await;
     let name = lab.running("hello", 1).await;
@@ -22,9 +22,9 @@ async fn a_crashed_replica_starts_again_with_its_number_and_says_why_it_crashed(
     assert_eq!(crashed.ready_at, None);
     let again = lab.until(&name, |f| f.replicas[0].restarts == 1 && f.replicas[0].state == ReplicaState::Ready).await;
     assert_eq!((again.replicas[0].number, &again.replicas[0].endpoint), (replica.number, &replica.endpoint));
-    lab.until_logged(&name, "ended (exit status 3), starts again in 300ms").await;
+    lab.until_logged(&name, "ended (exit status 3), starts again in 2s").await;
     try_call(&replica, "exit:4").await;
-    lab.until_logged(&name, "ended (exit status 4), starts again in 600ms").await;
+    lab.until_logged(&name, "ended (exit status 4), starts again in 4s").await;
     lab.provider.shut_down().await;
 }
 

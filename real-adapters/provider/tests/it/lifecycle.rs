@@ -36,8 +36,7 @@ async fn a_retired_replica_finishes_its_calls_and_goes() {
         let replica = replica.clone();
         async move { call(&replica, "wait:300").await }
     });
-    // The call has reached the function once its order is written down; it says nothing, so another one tells.
-    call(&replica, "print:hello").await;
+    lab.until_logged(&name, "waiting").await;
     lab.provider.retire(&name, replica.number).await.expect("retired");
     lab.until(&name, |f| f.replicas.iter().all(|r| r.state == ReplicaState::Retiring)).await;
     assert_eq!(running.await.expect("no panic"), "waited");

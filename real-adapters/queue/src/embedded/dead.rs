@@ -59,33 +59,31 @@ impl EmbeddedQueue {
         state.started = false;
         state.due_ms = self.shared.clock.now_ms();
         let (stored, shared) = (state.clone(), self.shared.clone());
-        room.submit(
-            0,
-            move |tables| tables.revive(key, &stored),
-            move |outcome| {
-                if outcome.is_ok() {
-                    shared.schedule().revived(key, state);
-                    shared.wake.notify_one();
-                }
-            },
-        )
-        .await?;
-        Ok(true)
+        let revived = room
+            .submit(
+                0,
+                move |tables| tables.revive(key, &stored),
+                move |outcome| {
+                    if outcome.is_ok() {
+                        shared.schedule().revived(key, state);
+                        shared.wake.notify_one();
+                    }
+                },
+            )
+            .await?;
+        Ok(revived)
     }
 
     /// Forgets the oldest dead invocation of this call id.
     pub(super) async fn forget(&self, call_id: &str) -> Result<bool, QueueError> {
         let Some((key, _)) = self.shared.find_dead(call_id) else { return Ok(false) };
-        self.purge_keys(vec![key]).await?;
-        Ok(true)
+        Ok(self.purge_keys(vec![key]).await? > 0)
     }
 
     /// Forgets all dead invocations, and says how many there were.
     pub async fn purge_all(&self) -> Result<u64, QueueError> {
         let keys: Vec<u64> = self.shared.schedule().dead().keys().copied().collect();
-        let count = keys.len() as u64;
-        self.purge_keys(keys).await?;
-        Ok(count)
+        self.purge_keys(keys).await
     }
 
     /// Forgets those that are too many, too large together, or too old.
@@ -93,32 +91,38 @@ impl EmbeddedQueue {
         let options = &self.shared.options;
         let since_ms = self.shared.clock.now_ms().saturating_sub(span_ms(options.max_dead_age));
         let surplus = self.shared.schedule().surplus_dead(options.max_dead, options.max_dead_bytes, since_ms);
-        self.purge_keys(surplus).await
+        self.purge_keys(surplus).await?;
+        Ok(())
     }
 
-    async fn purge_keys(&self, keys: Vec<u64>) -> Result<(), QueueError> {
+    /// How many of them were still dead.
+    async fn purge_keys(&self, keys: Vec<u64>) -> Result<u64, QueueError> {
         if keys.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let room = self.shared.writer.room().await?;
         let (shared, gone) = (self.shared.clone(), keys.clone());
-        room.submit(
-            0,
-            move |tables| {
-                for key in keys {
-                    tables.totals.purged += u64::from(tables.purge(key)?);
-                }
-                Ok(())
-            },
-            move |outcome| {
-                if outcome.is_ok() {
-                    let mut schedule = shared.schedule();
-                    gone.into_iter().for_each(|key| schedule.purged(key));
-                }
-            },
-        )
-        .await?;
-        Ok(())
+        let purged = room
+            .submit(
+                0,
+                move |tables| {
+                    let mut purged = 0;
+                    for key in keys {
+                        purged += u64::from(tables.purge(key)?);
+                    }
+                    tables.totals.purged += purged;
+                    Ok(purged)
+                },
+                move |outcome| {
+                    if outcome.is_ok() {
+                        let mut schedule = shared.schedule();
+                        // One that was revived before this is not among the dead any more, and is not touched.
+                        gone.into_iter().for_each(|key| schedule.purged(key));
+                    }
+                },
+            )
+            .await?;
+        Ok(purged)
     }
 }
 

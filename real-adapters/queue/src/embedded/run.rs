@@ -149,8 +149,11 @@ impl Run {
                 0,
                 move |tables| {
                     let bytes = tables.invocation(key)?;
-                    tables.put_state(key, &marked)?;
-                    tables.totals.redelivered += u64::from(again);
+                    // Without one there is nothing to mark: a mark alone would come back at every start.
+                    if bytes.is_some() {
+                        tables.put_state(key, &marked)?;
+                        tables.totals.redelivered += u64::from(again);
+                    }
                     Ok(bytes)
                 },
                 {

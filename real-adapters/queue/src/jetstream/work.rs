@@ -203,6 +203,10 @@ impl Run {
                 self.deliveries.spawn(async move { acker.ack_with(AckKind::Ack).await });
                 return;
             }
+            if state.cancelling.contains(&place) {
+                // Not acknowledged: should it not be deleted after all, it comes again.
+                return;
+            }
             if let Some(known) = state.under_way.get(&place) {
                 *known.lock().unwrap_or_else(PoisonError::into_inner) = acker;
                 return;
@@ -311,7 +315,8 @@ impl Run {
     }
 
     async fn bury(&self, function: &str, delivery: &Delivery, reason: &str, status: Option<StatusCode>, attempts: u32) {
-        let id = format!("buried-{}", delivery.place);
+        // Places can be given anew by a server that has lost some.
+        let id = format!("buried-{}-{}", delivery.place, delivery.published);
         let shared = &self.queue.shared;
         while let Err(error) = shared.bury(function, delivery.payload.clone(), reason, status, attempts, &id).await {
             eprintln!("queue: a dead invocation of {function} cannot be written, trying again: {error}");

@@ -8,4 +8,5 @@ mod damage;
 mod delivery;
 mod law;
 mod nats;
+mod races;
 mod support;

@@ -71,7 +71,7 @@ async fn at_exec_timeout_the_whole_process_group_is_killed() {
     // The grandchild holds stdout, and would hold the call for ten minutes.
     let script = "echo begun; sleep 600 & echo $! > $TMPDIR/pid; wait";
     for mode in [STREAMING, SERIALIZING] {
-        let mut watchdog = Watchdog::script(script, &[mode, ("exec_timeout", "500ms")]);
+        let mut watchdog = Watchdog::script(script, &[mode, ("exec_timeout", "2s")]);
         let answer = watchdog.get("/").await;
         match mode {
             STREAMING => {
@@ -88,7 +88,7 @@ async fn at_exec_timeout_the_whole_process_group_is_killed() {
 #[tokio::test]
 async fn a_grandchild_that_outlives_its_parent_ends_at_exec_timeout() {
     let script = "sleep 600 & echo $! > $TMPDIR/pid; exit 0";
-    let watchdog = Watchdog::script(script, &[SERIALIZING, ("exec_timeout", "500ms")]);
+    let watchdog = Watchdog::script(script, &[SERIALIZING, ("exec_timeout", "2s")]);
     assert_eq!(watchdog.get("/").await.body, "signal: killed");
     dies(number_in(&watchdog.folder.path().join("pid")));
 }
@@ -106,7 +106,7 @@ async fn after_write_timeout_the_connection_closes_at_the_end_of_the_call() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_in_time() {
-    let watchdog = Watchdog::start(&[("fprocess", "cat"), SERIALIZING, ("read_timeout", "200ms")]);
+    let watchdog = Watchdog::start(&[("fprocess", "cat"), SERIALIZING, ("read_timeout", "1s")]);
     let answer = watchdog.talk(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhe").await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.ends_with("i/o timeout"), "{answer}");
@@ -169,8 +169,8 @@ async fn a_stream_arrives_as_it_is_written() {
 #[tokio::test]
 async fn with_the_originals_buffering_a_cut_stream_ends_where_it_did() {
     // Writes 3000 lines and stands still past the write timeout; then there is something to send, and the connection breaks.
-    let script = "seq 1 3000; sleep 1.2; seq 3001 9000";
-    let watchdog = Watchdog::script(script, &[STREAMING, ("stream_buffer", "4096"), ("write_timeout", "1s")]);
+    let script = "seq 1 3000; sleep 3.2; seq 3001 9000";
+    let watchdog = Watchdog::script(script, &[STREAMING, ("stream_buffer", "4096"), ("write_timeout", "3s")]);
     let answer = watchdog.talk(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
     let (head, chunked) = answer.split_once("\r\n\r\n").expect("a head");
     assert_eq!(head.len() + 4, 124, "{head}");

@@ -123,7 +123,7 @@ async fn a_body_that_takes_too_long() {
         Response::new(body)
     })
     .await;
-    let watchdog = start(&url, &[("exec_timeout", "500ms")]);
+    let watchdog = start(&url, &[("exec_timeout", "1500ms")]);
     let chunked = watchdog.get("/chunked").await;
     assert_eq!((chunked.status.as_u16(), chunked.body.as_str(), chunked.whole), (200, "part", true));
     let known = watchdog.get("/known").await;
@@ -248,7 +248,7 @@ async fn a_web_socket_passes_through_and_outlives_the_timeouts() {
             });
         }
     });
-    let watchdog = start(&url, &[("write_timeout", "200ms"), ("read_timeout", "200ms"), ("exec_timeout", "200ms")]);
+    let watchdog = start(&url, &[("write_timeout", "1s"), ("read_timeout", "1s"), ("exec_timeout", "1s")]);
     let mut stream = watchdog.endpoint.connect().await.expect("a connection");
     let request = "GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     stream.write_all(request.as_bytes()).await.expect("room");
@@ -257,7 +257,7 @@ async fn a_web_socket_passes_through_and_outlives_the_timeouts() {
         seen.push(char::from(stream.read_u8().await.expect("an answer")));
     }
     assert!(seen.starts_with("HTTP/1.1 101 "), "{seen}");
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     stream.write_all(b"ping").await.expect("an open tunnel");
     let mut pong = [0; 4];
     stream.read_exact(&mut pong).await.expect("an echo");
@@ -272,13 +272,13 @@ async fn with_the_originals_buffering_a_cut_stream_stops_at_a_block() {
             for line in 1..=3000 {
                 let _ = sender.send(format!("{line}\n")).await;
             }
-            tokio::time::sleep(Duration::from_millis(1300)).await;
+            tokio::time::sleep(Duration::from_millis(3300)).await;
             let _ = sender.send(vec![b'x'; 20_000]).await;
         });
         Response::new(body)
     })
     .await;
-    let watchdog = start(&url, &[("stream_buffer", "4096"), ("write_timeout", "1s")]);
+    let watchdog = start(&url, &[("stream_buffer", "4096"), ("write_timeout", "3s")]);
     let answer = watchdog.talk(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n").await;
     let (head, chunks) = answer.split_once("\r\n\r\n").expect("a head");
     let frames = chunks.matches("\r\n").count();

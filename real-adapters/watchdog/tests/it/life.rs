@@ -126,7 +126,7 @@ fn a_port_that_is_taken_is_an_error() {
 async fn sigterm_takes_calls_for_a_while_and_then_finishes_them() {
     let script = "echo $$ > $TMPDIR/pid; while [ ! -e $TMPDIR/go ]; do sleep 0.01; done; echo done";
     let mut watchdog =
-        Watchdog::script(script, &[("mode", "serializing"), ("healthcheck_interval", "1s"), ("write_timeout", "10s")]);
+        Watchdog::script(script, &[("mode", "serializing"), ("healthcheck_interval", "3s"), ("write_timeout", "20s")]);
     watchdog.signal(Signal::TERM);
     watchdog.logs("SIGTERM");
     assert!(!watchdog.folder.path().join(".lock").exists());

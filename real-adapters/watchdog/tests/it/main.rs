@@ -2,6 +2,7 @@
 
 mod classic;
 mod fork;
+mod hostile;
 mod http_mode;
 mod life;
 mod static_files;
