@@ -153,7 +153,8 @@ async function ask(expression) {
   return result.value;
 }
 const sees = (text) => until(`see “${text}”`, () => ask(`document.body?.innerText.includes(${JSON.stringify(text)})`));
-const at = (hash) => until(`be at ${hash}`, () => ask(`location.hash === ${JSON.stringify(hash)}`));
+/** The address, and the page that has followed it. */
+const at = (hash) => until(`be at ${hash}`, () => ask(`document.querySelector(".tabs [aria-current]")?.getAttribute("href") === ${JSON.stringify(hash)} && location.hash === ${JSON.stringify(hash)}`));
 
 const KEYS = { Tab: 9, Enter: 13, Escape: 27, " ": 32, ArrowRight: 39, ArrowDown: 40 };
 const CTRL = 2;
