@@ -348,6 +348,20 @@ async function use({ url, password }) {
   await until("four replicas", () => ask("[...document.querySelectorAll('.panel tbody tr')].filter((row) => row.innerText.includes('ready')).length >= 4"));
   await look("about");
 
+  // From zero: the call is held, and says for how long.
+  await tabTo("Wanted");
+  await write("0");
+  await press("Enter");
+  await sees("No replica is there.");
+  await tabAndPress("Call");
+  await at("#/f/hello/invoke");
+  await tabAndPress("Asynchronously: queued on disk, delivered at least once", " ");
+  await tabAndPress("Invoke");
+  await sees("cold: held");
+  await look("cold");
+  await tabAndPress("Scale and details");
+  await at("#/f/hello/about");
+
   await tabAndPress("Delete hello…");
   await until("the question", () => ask("document.querySelector('dialog')?.open"));
   await look("delete");
