@@ -153,7 +153,8 @@ async function ask(expression) {
   return result.value;
 }
 const sees = (text) => until(`see “${text}”`, () => ask(`document.body?.innerText.includes(${JSON.stringify(text)})`));
-const at = (hash) => until(`be at ${hash}`, () => ask(`location.hash === ${JSON.stringify(hash)}`));
+/** The address, and the page that has followed it. */
+const at = (hash) => until(`be at ${hash}`, () => ask(`document.querySelector(".tabs [aria-current]")?.getAttribute("href") === ${JSON.stringify(hash)} && location.hash === ${JSON.stringify(hash)}`));
 
 const KEYS = { Tab: 9, Enter: 13, Escape: 27, " ": 32, ArrowRight: 39, ArrowDown: 40 };
 const CTRL = 2;
@@ -346,6 +347,20 @@ async function use({ url, password }) {
   await press("Enter");
   await until("four replicas", () => ask("[...document.querySelectorAll('.panel tbody tr')].filter((row) => row.innerText.includes('ready')).length >= 4"));
   await look("about");
+
+  // From zero: the call is held, and says for how long.
+  await tabTo("Wanted");
+  await write("0");
+  await press("Enter");
+  await sees("No replica is there.");
+  await tabAndPress("Call");
+  await at("#/f/hello/invoke");
+  await tabAndPress("Asynchronously: queued on disk, delivered at least once", " ");
+  await tabAndPress("Invoke");
+  await sees("cold: held");
+  await look("cold");
+  await tabAndPress("Scale and details");
+  await at("#/f/hello/about");
 
   await tabAndPress("Delete hello…");
   await until("the question", () => ask("document.querySelector('dialog')?.open"));
