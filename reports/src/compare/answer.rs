@@ -9,9 +9,14 @@ use super::view::{Seen, View, is_policy};
 use crate::format;
 use crate::words::{self, Verdict};
 
-/// What stands at the top of the page.
+/// What stands at the top of the page: the answer that the comparison has, or the one that follows from its results.
 pub(super) fn answer(view: &View<'_>) -> Markup {
-    let (verdict, text) = sentence(view);
+    let (verdict, text) = match (sentence(view), view.comparison.answer.trim()) {
+        (own, "") => own,
+        (own, given) if own.1 == given => own,
+        // Whoever searched for it knows more than its results show.
+        (_, given) => (Verdict::Open, given.to_owned()),
+    };
     html! { p class=(verdict.class()) { (words::tied(&text)) } }
 }
 
@@ -59,6 +64,7 @@ fn by_objective(view: &View<'_>) -> (Verdict, String) {
     text += &price(view, best);
     text += match meeting.len() {
         1 => format!(", the only one of {} to do so", view.ranked.len()),
+        2 if view.ranked.len() == 2 => "; both meet it".to_owned(),
         many if many == view.ranked.len() => format!("; all {many} meet it"),
         many => format!("; {many} of {} meet it", view.ranked.len()),
     }
@@ -138,7 +144,12 @@ fn price(view: &View<'_>, best: &Seen<'_>) -> String {
             match really {
                 Some(Truth::Same) => format!(" at the same cost as {}", base.label()),
                 Some(Truth::Unclear) => format!(" at a cost that cannot be told from that of {}", base.label()),
-                _ if (ratio - 1.0).abs() < 0.005 => format!(" at about the same cost as {}", base.label()),
+                _ if (ratio - 1.0).abs() < 0.1 => format!(
+                    " at a cost {} % {} than that of {}",
+                    format::significant(100.0 * (ratio - 1.0).abs(), 1),
+                    if ratio < 1.0 { "lower" } else { "higher" },
+                    base.label()
+                ),
                 _ if ratio >= 2.0 => {
                     format!(" at {} times the cost of {}", format::significant(ratio, 2), base.label())
                 }

@@ -86,10 +86,17 @@ fn described(view: &View<'_>) -> String {
             format::share(most)
         ),
     };
+    let replicated = view.ranked.iter().any(|seen| seen.entry.result.replications.len() > 1);
+    if replicated {
+        text += " A curve is of all replications together; figures in the ranking are means over them.";
+    }
     if view.ranked.len() > MOST_LINES {
-        text += &format!(
-            " Shown are the {MOST_LINES} best by rank, the baseline among them; the table above chooses others."
-        );
+        let among_best = view.ranked.iter().take(MOST_LINES).any(|seen| seen.index == view.baseline);
+        let shown = match among_best {
+            true => format!("the {MOST_LINES} best by rank"),
+            false => format!("the {} best by rank and the baseline", MOST_LINES - 1),
+        };
+        text += &format!(" Shown are {shown}; the table above chooses others.");
     }
     text
 }
@@ -187,12 +194,13 @@ pub(super) fn over_time(view: &View<'_>) -> Option<Markup> {
     let replicas = |value: f64| format::significant(value, 2);
     let title = match by_peak.as_slice() {
         [(few, least), .., (many, top)] if *top > least * 1.05 => format!(
-            "{} never has more than {} replicas ready on average, {} up to {}",
+            "{} never has more than {} ready on average, {} up to {}",
             few.label(),
-            replicas(*least),
+            if replicas(*least) == "1" { "1 replica".to_owned() } else { format!("{} replicas", replicas(*least)) },
             many.label(),
             replicas(*top)
         ),
+        [(_, top), ..] if replicas(*top) == "1" => "At most 1 replica is ready at once".to_owned(),
         [(_, top), ..] => format!("At most {} replicas are ready at once", replicas(*top)),
         [] => "When requests are lost".to_owned(),
     };
@@ -302,11 +310,19 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
             one.name,
             if currency.is_some() { "cheapest" } else { "leanest" }
         ),
-        many => format!(
-            "{} of {} results are worth considering: no other is both {what} and faster",
-            many.len(),
-            points.len()
-        ),
+        many => {
+            // A front says nothing of what was lost on the way; the objectives may.
+            let judged = placed.iter().any(|(seen, ..)| !seen.entry.result.objectives.is_empty());
+            let meets = |point: &&&Point<'_>| placed.iter().any(|(seen, ..)| seen.index == point.entry && seen.meets());
+            let meeting = match many.iter().filter(meets).count() {
+                _ if !judged => String::new(),
+                0 => "; none of them meets the objectives".to_owned(),
+                all if all == many.len() => "; all of them meet the objectives".to_owned(),
+                1 => "; only one of them meets the objectives".to_owned(),
+                some => format!("; only {some} of them meet the objectives"),
+            };
+            format!("For {} of {} results no other is both {what} and faster{meeting}", many.len(), points.len())
+        }
     };
     let left_out = view.ranked.len() - points.len();
     let mut text = "Left is cheaper, low is faster; filled points lie on the front, with 95 % intervals.".to_owned();

@@ -68,9 +68,14 @@ fn title(view: &View<'_>) -> String {
     let mut judged: Vec<(&Seen<'_>, f64)> = view.ranked.iter().filter_map(|seen| Some((seen, seen.lost()?))).collect();
     judged.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (Some((least, low)), Some((most, high))) = (judged.first(), judged.last()) else { return String::new() };
-    let main =
-        most.losses().into_iter().max_by_key(|(_, count)| *count).map(|(way, _)| way_words(way)).unwrap_or_default();
-    let first = format!("{} loses {} of its requests, most of them {main}", most.label(), format::share(*high));
+    let losses = most.losses();
+    let all: u64 = losses.values().sum();
+    let main = losses.into_iter().max_by_key(|(_, count)| *count).map(|(way, count)| match count {
+        count if count == all => format!(", all of them {}", way_words(way)),
+        count if 2 * count > all => format!(", most of them {}", way_words(way)),
+        _ => format!(", more {} than any other way", way_words(way)),
+    });
+    let first = format!("{} loses {} of its requests{}", most.label(), format::share(*high), main.unwrap_or_default());
     match judged.len() {
         1 => first,
         _ if format::share(*low) == format::share(*high) => {

@@ -37,7 +37,7 @@ pub fn compare(comparison: &Comparison) -> Result<String, ReportError> {
     Ok(page::page(&Head { title: &title, tool, styles: &[STYLE], scripts: &[SCRIPT] }, &body))
 }
 
-/// What the page of a comparison says first, as plain text.
+/// What follows from a comparison in one sentence, as plain text. The page of a comparison that has an answer says that one.
 ///
 /// Fails only if a histogram in a result is damaged.
 pub fn answer(comparison: &Comparison) -> Result<String, ReportError> {

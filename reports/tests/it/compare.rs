@@ -49,12 +49,27 @@ fn judged(mut comparison: Comparison, at_most: f64) -> Comparison {
 #[test]
 fn the_cheapest_that_meets_the_objective_is_the_answer() {
     let said = answer(&judged(two(), 2.0));
-    assert_eq!(said, "slow meets p95 < 2 s at 60 % of the cost of fast; all 2 meet it.");
+    assert_eq!(said, "slow meets p95 < 2 s at 60 % of the cost of fast; both meet it.");
     let said = answer(&judged(two(), 0.3));
     assert_eq!(said, "fast meets p95 < 300 ms at a cost of 0.0232 EUR, the only one of 2 to do so.");
     let said = answer(&judged(grid(12), 2.0));
     assert!(said.contains(" scaling with a "), "{said}");
     assert!(said.contains(" s exec timeout meets p95 < 2 s at "), "{said}");
+}
+
+#[test]
+fn a_cost_near_the_baselines_is_told_by_what_sets_it_apart() {
+    let near = vec![entry("fast", variant(0.0, 0)), entry("slow", variant(0.0155, 1))];
+    let said = answer(&judged(beside_each_other("near", Vec::new(), near), 2.0));
+    assert!(said.contains("meets p95 < 2 s at a cost 0.7 % lower than that of fast"), "{said}");
+}
+
+#[test]
+fn an_answer_that_was_searched_for_is_the_pages_answer() {
+    let comparison = Comparison { answer: "slow has the lowest cost, surely.".to_owned(), ..judged(two(), 2.0) };
+    assert_eq!(answer(&comparison), "slow has the lowest cost, surely.");
+    let own = faas_lab_reports::answer(&comparison).expect("sound");
+    assert_eq!(answer(&Comparison { answer: own.clone(), ..comparison }), own);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use faas_lab_experiments::select::{Choice, Fate, Wanted};
 use faas_lab_experiments::{Crew, contest, metrics};
 use faas_lab_model::metrics::comparison::{Comparison, Entry};
 use faas_lab_model::metrics::result::{self, MetricInfo};
-use faas_lab_model::scenario::{Scenario, ScenarioErrors};
+use faas_lab_model::scenario::{Objective, Scenario, ScenarioErrors};
 use faas_lab_reports::format;
 use serde::Serialize;
 
@@ -124,7 +124,13 @@ fn ask(arguments: &OptimizeArguments) -> Result<Question, Failure> {
         constraints = objectives
             .filter_map(|bound| {
                 let metric = result::metric(&bound.metric)?;
-                Some(Constraint { text: bound.text.clone(), metric, direction: 1.0, value: bound.at_most })
+                Some(Constraint {
+                    text: bound.text.clone(),
+                    metric,
+                    direction: 1.0,
+                    value: bound.at_most,
+                    strict: false,
+                })
             })
             .collect();
     }
@@ -158,9 +164,10 @@ fn finalists(
             Fate::Best => 0,
             _ if *index == best => 0,
             Fate::Undecided => 1,
-            Fate::Beaten(_) => 2,
-            Fate::Infeasible(_) => 3,
-            Fate::Unseen => 4,
+            Fate::NoBetter => 2,
+            Fate::Beaten(_) => 3,
+            Fate::Infeasible(_) => 4,
+            Fate::Unseen => 5,
         };
         let mean = seen.objective.map_or(f64::INFINITY, |found| found.mean * question.direction);
         (group, mean)
@@ -174,7 +181,7 @@ fn finalists(
     order.truncate(SHOWN);
     let played = choice.settings[best].objective.map_or(arguments.first, |found| found.n).clamp(5, 30);
     let scenarios: Vec<Scenario> =
-        order.iter().map(|index| Scenario { replications: played, ..question.scenarios[*index].clone() }).collect();
+        order.iter().map(|index| as_asked(&question.scenarios[*index], &question.constraints, played)).collect();
     let commands: Vec<String> = order
         .iter()
         .map(|index| {
@@ -185,6 +192,7 @@ fn finalists(
         })
         .collect();
     let results = contest(&scenarios, &commands, crew).results;
+    // The search has given the order, and it may have judged by something else than a comparison would.
     let entries: Vec<Entry> = order
         .iter()
         .zip(results)
@@ -195,15 +203,35 @@ fn finalists(
         .collect();
     let baseline = 0;
     (!entries.is_empty()).then(|| {
-        juxtapose(Material {
+        let comparison = juxtapose(Material {
             name: format!("{}: the best settings", question.scenarios[best].name),
             command: command(arguments),
             axes: question.grid.axes.clone(),
             entries,
             baseline,
             warnings: Vec::new(),
-        })
+        });
+        Comparison {
+            answer: format!("{} {}", answer(question, choice), certainty(question, choice, arguments)),
+            ranking: (0..comparison.entries.len()).collect(),
+            ranked_by: format!(
+                "what the search found: the choice, what was not told apart from it, what it beats, what breaks a bound, each by {}",
+                question.objective.key
+            ),
+            ..comparison
+        }
     })
+}
+
+/// The scenario with what was asked for as its objectives, as far as they can say it: they are upper bounds.
+fn as_asked(scenario: &Scenario, constraints: &[Constraint], replications: u32) -> Scenario {
+    let objective = |constraint: &Constraint| Objective {
+        text: constraint.text.clone(),
+        metric: constraint.metric.key.to_owned(),
+        at_most: constraint.value,
+    };
+    let upper = constraints.iter().filter(|constraint| constraint.direction > 0.0);
+    Scenario { replications, objectives: upper.map(objective).collect(), ..scenario.clone() }
 }
 
 /// The command that makes the same choice again.
@@ -232,8 +260,12 @@ fn certainty(question: &Question, choice: &Choice, arguments: &OptimizeArguments
     };
     let percent = |share: f64| format::share(share);
     if choice.decided {
+        let (keeps, others) = match question.constraints.is_empty() {
+            true => (String::new(), ""),
+            false => (format!("it keeps all bounds to within {} and ", percent(arguments.indifference)), " that does"),
+        };
         return format!(
-            "With a probability of at least {} it keeps all bounds and no other that does is better by more than {indifference}, after {} runs.",
+            "With a probability of at least {} {keeps}no other{others} is better by more than {indifference}, after {} runs.",
             percent(arguments.confidence),
             choice.runs
         );
@@ -276,14 +308,18 @@ fn text(question: &Question, choice: &Choice, arguments: &OptimizeArguments, fol
         out.push_str(&format!("{}\n", wrapped(&certainty(question, choice, arguments), "", width)));
     }
     let count = |wanted: fn(&Fate) -> bool| choice.settings.iter().filter(|seen| wanted(&seen.fate)).count();
-    out.push_str(&format!(
-        "\n{} settings: {} beaten, {} break a bound, {} undecided, {} without a value\n",
-        choice.settings.len(),
-        count(|fate| matches!(fate, Fate::Beaten(_))),
-        count(|fate| matches!(fate, Fate::Infeasible(_))),
-        count(|fate| matches!(fate, Fate::Undecided)),
-        count(|fate| matches!(fate, Fate::Unseen)),
-    ));
+    let became = [
+        (count(|fate| matches!(fate, Fate::Beaten(_))), "beaten"),
+        (count(|fate| matches!(fate, Fate::NoBetter)), "as good within the indifference"),
+        (count(|fate| matches!(fate, Fate::Infeasible(_))), "break a bound"),
+        (count(|fate| matches!(fate, Fate::Undecided)), "undecided"),
+        (count(|fate| matches!(fate, Fate::Unseen)), "without a value"),
+    ];
+    let became: Vec<String> =
+        became.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if !became.is_empty() {
+        out.push_str(&format!("\nOf {} settings: {}\n", choice.settings.len(), became.join(", ")));
+    }
     if let Some(best) = choice.best {
         out.push_str(&format!("\nScenario: {}\n", folder.join(BEST).display()));
         let record = &question.scenarios[best].record;
@@ -293,7 +329,9 @@ fn text(question: &Question, choice: &Choice, arguments: &OptimizeArguments, fol
             let told = format!("It names files of yours that lie beside {beside}: put it there to run it.");
             out.push_str(&format!("{}\n", wrapped(&told, "  ", width)));
         }
-        out.push_str(&format!("Report: {}\n", folder.join(REPORT).display()));
+        if folder.join(REPORT).is_file() {
+            out.push_str(&format!("Report: {}\n", folder.join(REPORT).display()));
+        }
     }
     out.push_str(&format!("Table: {}\n", folder.join(SETTINGS).display()));
     out

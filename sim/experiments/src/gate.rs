@@ -8,7 +8,7 @@
 //! be chance: more replications settle it. What cannot be tested, such as single runs, neither passes nor fails.
 
 use faas_lab_model::metrics::comparison::Entry;
-use faas_lab_model::metrics::result::{Better, MetricInfo};
+use faas_lab_model::metrics::result::{Better, MetricInfo, RunResult};
 use faas_lab_model::scenario::{Place, Problem, Source};
 
 use crate::metrics;
@@ -28,6 +28,8 @@ pub struct Rule {
     pub direction: f64,
     /// The least change that counts.
     pub least: Least,
+    /// The currency of that change, where one is written.
+    pub currency: Option<String>,
 }
 
 /// The least change that counts.
@@ -67,10 +69,13 @@ impl Rule {
             }
             _ => return Err(Problem::at(place(way), format!("{way:?} is no direction")).help(GRAMMAR)),
         };
+        let mut currency = None;
         let least = match words.next() {
             None => Least::Absolute(0.0),
             Some(by @ "by") => {
                 let after = &text[by.as_ptr() as usize - text.as_ptr() as usize + by.len()..];
+                let code = after.trim().trim_start_matches(|c: char| !c.is_alphabetic());
+                currency = (metric.unit == "currency" && !code.is_empty()).then(|| code.to_uppercase());
                 least(after.trim(), metric).map_err(|help| {
                     let at = if after.trim().is_empty() { whole() } else { place(after.trim()) };
                     Problem::at(at, "this is no amount").help(help)
@@ -78,7 +83,20 @@ impl Rule {
             }
             Some(other) => return Err(Problem::at(place(other), "expected `by` and an amount").help(GRAMMAR)),
         };
-        Ok(Rule { text: text.trim().to_owned(), metric, direction, least })
+        Ok(Rule { text: text.trim().to_owned(), metric, direction, least, currency })
+    }
+
+    /// The currencies that stand in the way of holding `entry` against `base`: amounts of money in two currencies, or in
+    /// another one than the rule's.
+    pub fn currencies(&self, entry: &RunResult, base: &RunResult) -> Option<String> {
+        if self.metric.unit != "currency" {
+            return None;
+        }
+        let mut met: Vec<&str> = vec![&base.cost.currency, &entry.cost.currency];
+        met.extend(self.currency.as_deref());
+        met.sort_unstable();
+        met.dedup();
+        (met.len() > 1).then(|| met.join(" and "))
     }
 }
 
@@ -131,7 +149,11 @@ pub fn judge(rules: &[Rule], entries: &[Entry], baseline: usize) -> Vec<Judgemen
     let others = || entries.iter().enumerate().filter(|(entry, _)| *entry != baseline);
     let pairs = rules.iter().enumerate().flat_map(|(index, rule)| others().map(move |other| (index, rule, other)));
     let contrasts: Vec<(usize, &Rule, usize, Option<Contrast>)> = pairs
-        .map(|(index, rule, (entry, other))| (index, rule, entry, Contrast::new(&other.result, base, rule.metric.key)))
+        .map(|(index, rule, (entry, other))| {
+            let comparable = rule.currencies(&other.result, base).is_none();
+            let contrast = comparable.then(|| Contrast::new(&other.result, base, rule.metric.key)).flatten();
+            (index, rule, entry, contrast)
+        })
         .collect();
     let one_sided = |rule: &Rule, contrast: &Option<Contrast>| -> Option<f64> {
         let contrast = contrast.as_ref()?;
@@ -242,6 +264,20 @@ mod tests {
         assert_eq!(judge(&rules, &entries, 0)[0].decision, Decision::Undecided);
         entries[1].result.partial = true;
         assert_eq!(judge(&[rule("p95 worse by 5%")], &entries, 0)[0].decision, Decision::Undecided);
+    }
+
+    #[test]
+    fn money_is_held_against_money_of_one_currency() {
+        let mut entries = [entry(result::COST, &[1.0, 2.0, 3.0]), entry(result::COST, &[2.0, 3.1, 4.0])];
+        let decisions = |entries: &[Entry], text: &str| judge(&[rule(text)], entries, 0)[0].decision;
+        entries.iter_mut().for_each(|entry| entry.result.cost.currency = "USD".into());
+        assert_eq!(decisions(&entries, "cost worse by 0.1 USD"), Decision::Failed);
+        assert_eq!(decisions(&entries, "cost worse by 0.1"), Decision::Failed);
+        assert_eq!(decisions(&entries, "cost worse by 0.1 EUR"), Decision::Undecided);
+        entries[1].result.cost.currency = "EUR".into();
+        assert_eq!(decisions(&entries, "cost worse by 5%"), Decision::Undecided);
+        let told = rule("cost worse by 5%").currencies(&entries[1].result, &entries[0].result);
+        assert_eq!(told.as_deref(), Some("EUR and USD"));
     }
 
     #[test]

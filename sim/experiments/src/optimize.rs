@@ -23,6 +23,8 @@ pub struct Constraint {
     pub direction: f64,
     /// The bound, in the metric's unit.
     pub value: f64,
+    /// Whether it is `<` or `>`, rather than `<=` or `>=`.
+    pub strict: bool,
 }
 
 impl Constraint {
@@ -47,13 +49,14 @@ impl Constraint {
                 .help(help)
         })?;
         let direction = if text[at..].starts_with('<') { 1.0 } else { -1.0 };
-        Ok(Constraint { text: text.trim().to_owned(), metric, direction, value })
+        let strict = bound.len() == rest.len();
+        Ok(Constraint { text: text.trim().to_owned(), metric, direction, value, strict })
     }
 
     /// As the search takes it; means within `indifference`, a share of the bound, may be judged either way.
     pub fn bound(&self, indifference: f64) -> Bound {
         let tolerance = (indifference * self.value.abs()).max(1e-9);
-        Bound { direction: self.direction, value: self.value, tolerance }
+        Bound { direction: self.direction, value: self.value, tolerance, strict: self.strict }
     }
 }
 
@@ -120,6 +123,7 @@ mod tests {
         let errors = Constraint::parse(" errors <= 1% ").expect("valid");
         assert_eq!((errors.metric.key, errors.value, errors.text.as_str()), (result::ERROR_RATE, 0.01, "errors <= 1%"));
         assert_eq!(Constraint::parse("goodput > 10/s").expect("valid").direction, -1.0);
+        assert_eq!((p95.strict, errors.strict), (true, false));
         assert!((errors.bound(0.02).tolerance - 0.0002).abs() < 1e-12);
         for (text, at, words) in [
             ("p95", ":1:1", "needs `<` or `>`"),

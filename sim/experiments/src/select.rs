@@ -6,7 +6,10 @@
 //! together as often as stated: Bonferroni over questions, and over looks by errors that fall as 1/j² (repeated confidence
 //! intervals: Jennison and Turnbull 1999, Group Sequential Methods, chapter 9; racing: Maron and Moore 1994, NIPS 6; the
 //! elimination of infeasible and of beaten settings side by side: Andradóttir and Kim 2010, Naval Research Logistics 57(5)).
-//! An interval narrower than the indifference settles a question by its mean, so that equals do not race forever.
+//! Near ties drop nobody: settings that no interval tells apart by more than the indifference stay to the end, so that one
+//! cannot lose to a second, and that to a third, until the survivor is far from the best. The race is over when one that is
+//! feasible has every remaining rival's interval say that it is not worse by more than the indifference. A bound is settled
+//! by its mean once the interval is narrower than the tolerance, so that what lies on a bound does not race forever.
 //!
 //! The promise: with the stated confidence the setting chosen keeps all bounds and its objective is the best, up to the
 //! indifference in the objective and around each bound. It rests on replications that are about normal, as means over many
@@ -44,6 +47,8 @@ pub struct Bound {
     pub value: f64,
     /// Means this near to the bound may be judged either way; > 0.
     pub tolerance: f64,
+    /// Whether what lies exactly on it breaks it, as a number of replicas that never varies may.
+    pub strict: bool,
 }
 
 /// What one replication of a setting yields: the objective, then what the bounds are on. Absent: it was not seen.
@@ -61,6 +66,8 @@ pub enum Fate {
     Infeasible(usize),
     /// The setting of this number is better, and feasible.
     Beaten(usize),
+    /// If it is better than the chosen one at all, then not by more than the indifference.
+    NoBetter,
     /// A replication did not show what it is judged by: nothing was answered, say.
     Unseen,
     /// The runs did not suffice to tell.
@@ -164,6 +171,8 @@ struct Search<'w> {
     indifference: f64,
     /// Looks taken so far.
     looks: u32,
+    /// Who is chosen, once that is settled.
+    winner: Option<usize>,
     /// Error that may be spent on one question over all looks: a comparison, a bound.
     errors: (f64, f64),
     runs: u64,
@@ -172,8 +181,8 @@ struct Search<'w> {
 /// On which side of a limit a mean lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
-    /// Below it, or on it.
     Below,
+    On,
     Above,
 }
 
@@ -183,7 +192,11 @@ fn side(estimate: Option<Estimate>, limit: f64, factor: f64, tolerance: f64) -> 
     let half_width = factor * estimate.standard_error()?;
     let distance = estimate.mean - limit;
     let clear = distance.abs() > half_width || half_width <= tolerance;
-    clear.then_some(if distance > 0.0 { Side::Above } else { Side::Below })
+    clear.then_some(match distance {
+        0.0 => Side::On,
+        distance if distance > 0.0 => Side::Above,
+        _ => Side::Below,
+    })
 }
 
 impl<'w> Search<'w> {
@@ -208,6 +221,7 @@ impl<'w> Search<'w> {
             settings: (0..count).map(|_| setting()).collect(),
             indifference: 0.0,
             looks: 0,
+            winner: None,
             errors: (shares.0 / pairs, shares.1 / questions),
             runs: 0,
         }
@@ -217,14 +231,28 @@ impl<'w> Search<'w> {
         self.settings.iter().enumerate().filter(|(_, setting)| setting.fate.is_none()).map(|(index, _)| index)
     }
 
-    /// One is left, and it keeps its bounds; or none is.
+    /// None is left, or one that keeps its bounds and that no other can beat by more than the indifference.
     fn is_decided(&self) -> bool {
-        let mut alive = self.alive();
-        match (alive.next(), alive.next()) {
-            (None, _) => true,
-            (Some(only), None) => self.settings[only].feasible() && !self.settings[only].values[0].is_empty(),
-            _ => false,
-        }
+        self.alive().next().is_none() || self.winner.is_some()
+    }
+
+    /// The best of those left that keep their bounds, if the intervals of this look leave no doubt.
+    fn find_winner(&self, reached: u32) -> Option<usize> {
+        let factor = self.factor(self.errors.0, reached);
+        let best = self.leader(self.alive().filter(|index| self.settings[*index].feasible()))?;
+        let at_most = |rival: usize| -> Option<f64> {
+            let difference = Estimate::from_pairs(&self.settings[best].values[0], &self.settings[rival].values[0])?;
+            Some(difference.mean + factor * difference.standard_error()?)
+        };
+        let mut rivals = self.alive().filter(|rival| *rival != best);
+        rivals.all(|rival| at_most(rival).is_some_and(|worse| worse <= self.indifference)).then_some(best)
+    }
+
+    /// Of some settings that whose objective is best by its mean.
+    fn leader(&self, of: impl Iterator<Item = usize>) -> Option<usize> {
+        let mean = |index: usize| Estimate::from_replications(&self.settings[index].values[0]).map(|found| found.mean);
+        let seen = of.filter_map(|index| Some((index, mean(index)?)));
+        seen.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
     }
 
     /// The indifference is a share of the objective's size: that of the setting in the middle.
@@ -247,6 +275,7 @@ impl<'w> Search<'w> {
             }
         }
         self.compare(reached);
+        self.winner = self.find_winner(reached);
     }
 
     /// Student's factor for an `error` that is spent over all looks: the j-th gets 6/(πj)² of it.
@@ -269,7 +298,8 @@ impl<'w> Search<'w> {
                 bound.tolerance,
             ) {
                 Some(Side::Below) => setting.keeps[number] = true,
-                Some(Side::Above) => {
+                Some(Side::On) if !bound.strict => setting.keeps[number] = true,
+                Some(Side::On | Side::Above) => {
                     setting.fate = Some(Fate::Infeasible(number));
                     return;
                 }
@@ -289,10 +319,10 @@ impl<'w> Search<'w> {
                     continue;
                 }
                 let difference = Estimate::from_pairs(&a.values[0], &b.values[0]);
-                match side(difference, 0.0, factor, self.indifference) {
+                match side(difference, 0.0, factor, 0.0) {
                     Some(Side::Below) => self.settings[right].better.push(left),
                     Some(Side::Above) => self.settings[left].better.push(right),
-                    None => {}
+                    Some(Side::On) | None => {}
                 }
             }
         }
@@ -320,17 +350,18 @@ impl<'w> Search<'w> {
             })
         };
         let worth = |setting: &Setting| !setting.unseen && !setting.values[0].is_empty() && !excess(setting);
-        let open: Vec<usize> = self.alive().filter(|index| worth(&self.settings[*index])).collect();
-        let objective = |index: &usize| mean(&self.settings[*index], 0).unwrap_or(f64::INFINITY);
-        let best = open.iter().copied().min_by(|a, b| objective(a).total_cmp(&objective(b)));
+        let best = self.winner.or_else(|| self.leader(self.alive().filter(|index| worth(&self.settings[*index]))));
         let probability = match best {
             _ if decided => self.wanted.confidence,
             Some(best) => self.posterior(best),
             None => 0.0,
         };
         for index in self.alive().collect::<Vec<_>>() {
-            let fate = if decided && Some(index) == best { Fate::Best } else { Fate::Undecided };
-            self.settings[index].fate = Some(fate);
+            self.settings[index].fate = Some(match decided {
+                true if Some(index) == best => Fate::Best,
+                true => Fate::NoBetter,
+                false => Fate::Undecided,
+            });
         }
         let turned_back = |values: &[f64], turn: f64| {
             Estimate::from_replications(&values.iter().map(|value| value * turn).collect::<Vec<_>>())

@@ -108,8 +108,8 @@ impl Contrast {
 
 /// The probability for differences that do not vary at all, where Student's law has nothing to go by.
 ///
-/// Two settings that never vary, such as fixed fleets, are different without doubt. Small counts may agree by chance:
-/// there, and where both sides vary in step, the test is by permutation, which needs no law.
+/// Two settings that never vary, such as fixed fleets, are different without doubt. Small counts may agree by chance, and
+/// shares are made of counts: there, and where both sides vary in step, the test is by permutation, which needs no law.
 fn without_spread(left: &[f64], right: &[f64], key: &str) -> f64 {
     if left.iter().zip(right).all(|(left, right)| left == right) {
         return 1.0;
@@ -117,7 +117,7 @@ fn without_spread(left: &[f64], right: &[f64], key: &str) -> f64 {
     let constant = |values: &[f64]| values.iter().all(|value| *value == values[0]);
     let n = left.len().min(right.len()) as f64;
     match (constant(left) && constant(right), result::metric(key).map_or("count", |metric| metric.unit)) {
-        (true, "count") => 2.0 / binomial(2.0 * n, n),
+        (true, "count" | "share") => 2.0 / binomial(2.0 * n, n),
         (true, _) => 0.0,
         (false, _) => libm::pow(2.0, 1.0 - n),
     }

@@ -9,7 +9,7 @@ use faas_lab_model::metrics::comparison::Comparison;
 use faas_lab_reports::format;
 use serde::Serialize;
 
-use super::text::signed;
+use super::text::{amount, signed};
 use crate::failure::{Failure, Outcome};
 
 /// All rules held against all entries.
@@ -71,6 +71,11 @@ impl<'a> Verdict<'a> {
 
     fn about(&self, judgement: &Judgement, comparison: &Comparison) -> String {
         let metric = self.rules[judgement.rule].metric;
+        let (entry, base) =
+            (&comparison.entries[judgement.entry].result, &comparison.entries[comparison.baseline].result);
+        if let Some(currencies) = self.rules[judgement.rule].currencies(entry, base) {
+            return format!("{currencies} cannot be compared");
+        }
         let Some(contrast) = &judgement.contrast else {
             return format!("{} is not there to be compared", metric.key);
         };
@@ -87,9 +92,10 @@ impl<'a> Verdict<'a> {
         let sure = match judgement.adjusted {
             _ if partial && judgement.decision == Decision::Undecided => "but a run was ended early".to_owned(),
             None => "but single runs cannot tell whether that is chance".to_owned(),
+            Some(p) if p < 0.0001 => "p < 0.0001 for all rules together".to_owned(),
             Some(p) => format!("p = {} for all rules together", format::significant(p, 2)),
         };
-        format!("{way} by {}{relative}, {sure}", format::estimate_in(&size, metric.unit, currency))
+        format!("{way} by {}{relative}, {sure}", amount(&size, metric.unit, currency))
     }
 }
 

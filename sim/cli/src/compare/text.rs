@@ -1,7 +1,7 @@
 //! The comparison on a terminal: the answer, a ranked table, and what differs from the baseline for certain.
 
 use faas_lab_model::metrics::comparison::{Comparison, Difference, Verdict};
-use faas_lab_model::metrics::result::{self, RunResult};
+use faas_lab_model::metrics::result::{self, Estimate, RunResult};
 use faas_lab_reports::format;
 use faas_lab_reports::text::TextOptions;
 
@@ -146,7 +146,13 @@ fn words(difference: &Difference, currency: &str) -> String {
     };
     size.mean = size.mean.abs();
     let relative = difference.relative.map_or_else(String::new, |relative| format!(" ({})", signed(relative)));
-    format!("{} {way} by {}{relative}", short(&difference.metric), format::estimate_in(&size, unit, currency))
+    format!("{} {way} by {}{relative}", short(&difference.metric), amount(&size, unit, currency))
+}
+
+/// The size of a difference. That of two shares is in percentage points, as it is no share of anything.
+pub(super) fn amount(size: &Estimate, unit: &str, currency: &str) -> String {
+    let text = format::estimate_in(size, unit, currency);
+    if unit == "share" { text.replace(" %", " points") } else { text }
 }
 
 /// `+38 %`, `−4.2 %`.
@@ -186,4 +192,16 @@ pub(crate) fn wrapped(text: &str, mark: &str, width: usize) -> String {
         empty = false;
     }
     out + line.trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_of_shares_is_in_points() {
+        let size = Estimate { mean: 0.604, half_width: Some(0.07), sd: None, n: 10 };
+        assert_eq!(amount(&size, "share", ""), "60 ± 7 points");
+        assert_eq!(amount(&size, "s", ""), "600 ± 70 ms");
+    }
 }

@@ -23,6 +23,7 @@ pub(super) fn csv(question: &Question, choice: &Choice) -> Result<Vec<u8>, Failu
             Fate::Best => ("best", String::new()),
             Fate::Infeasible(number) => ("infeasible", question.constraints[number].text.clone()),
             Fate::Beaten(by) => ("beaten", question.grid.points[by].label.clone()),
+            Fate::NoBetter => ("no-better", String::new()),
             Fate::Unseen => ("unseen", String::new()),
             Fate::Undecided => ("undecided", String::new()),
         };

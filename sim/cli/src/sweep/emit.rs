@@ -92,7 +92,7 @@ spec:
           persistentVolumeClaim:
             claimName: faas-lab-work
 ",
-        folder = target.display(),
+        folder = quoted(&target.display().to_string()),
         version = env!("CARGO_PKG_VERSION"),
     )
 }

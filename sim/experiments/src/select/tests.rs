@@ -19,7 +19,7 @@ fn wanted(bounds: &[Bound]) -> Wanted {
 }
 
 fn below(value: f64, tolerance: f64) -> Bound {
-    Bound { direction: 1.0, value, tolerance }
+    Bound { direction: 1.0, value, tolerance, strict: true }
 }
 
 /// Fails where `hits` of `tries` are too few for a probability of `least`, by 4 deviations.
@@ -64,7 +64,7 @@ fn clear_cases_take_few_runs_and_hard_ones_more() {
     assert_eq!((easy.best, easy.runs), (Some(0), 40));
     assert_eq!(easy.settings[3].fate, Fate::Infeasible(0));
     assert_eq!(easy.settings[1].fate, Fate::Beaten(0));
-    let hard = choose_among(&[(1.0, 0.5), (1.02, 0.5)], &wanted(&[below(1.0, 0.02)]), 1);
+    let hard = choose_among(&[(1.0, 0.5), (1.005, 0.5)], &wanted(&[below(1.0, 0.02)]), 1);
     assert!(hard.runs > 20, "{}", hard.runs);
 }
 
@@ -99,8 +99,11 @@ fn a_budget_ends_it_with_a_probability_below_what_was_asked() {
 
 #[test]
 fn the_largest_can_be_wanted_and_bounds_can_be_from_below() {
-    let most =
-        Wanted { direction: -1.0, bounds: vec![Bound { direction: -1.0, value: 0.9, tolerance: 0.01 }], ..wanted(&[]) };
+    let most = Wanted {
+        direction: -1.0,
+        bounds: vec![Bound { direction: -1.0, value: 0.9, tolerance: 0.01, strict: true }],
+        ..wanted(&[])
+    };
     let choice = choose_among(&[(1.0, 1.2), (2.0, 1.2), (3.0, 0.3)], &most, 2);
     assert_eq!(choice.best, Some(1));
     assert!((choice.settings[1].objective.expect("seen").mean - 2.0).abs() < 0.1);
@@ -114,8 +117,60 @@ fn equals_and_what_never_varies_come_to_an_end() {
         })
     };
     assert_eq!(constant(&[2.0, 1.0, 1.0]).best, Some(1));
+    assert_eq!(constant(&[2.0, 1.0, 1.0]).settings[2].fate, Fate::NoBetter);
     assert_eq!(constant(&[3.0]).best, Some(0));
     assert_eq!(constant(&[0.0, 0.0]).best, Some(0));
+}
+
+#[test]
+fn near_ties_do_not_dethrone_each_other_in_turn() {
+    // Within the indifference of 1 % throughout. Early looks favour the first over the second, the next ones the second
+    // over the third, later ones the third over the first; none of them keeps its bound for certain before that.
+    let objective = |setting: usize, number: u32| {
+        let sign = if number.is_multiple_of(2) { 1.0 } else { -1.0 };
+        match (setting, number) {
+            (0, 0..10) => 99.9 + 0.3 * sign,
+            (0, 10..15) => 100.7 + 3.0 * sign,
+            (0, _) => 100.2,
+            (2, 0..10) => 100.1 + 0.95 * sign,
+            (2, _) => 100.1,
+            _ => 100.0,
+        }
+    };
+    let bounded = |number: u32| 0.99 + if number < 40 { 0.04 * (f64::from(number % 5) - 2.0) } else { 0.0 };
+    let choice = choose(3, &wanted(&[below(1.0, 0.002)]), &mut |jobs| {
+        Some(
+            jobs.iter()
+                .map(|(setting, number)| vec![Some(objective(*setting, *number)), Some(bounded(*number))])
+                .collect(),
+        )
+    });
+    assert_eq!((choice.best, choice.decided), (Some(1), true), "{choice:?}");
+}
+
+#[test]
+fn the_choice_is_the_best_up_to_the_indifference_however_many_near_ties() {
+    // Each is worse than the one before it by 0.8 of the indifference: only the first two are right.
+    let means: Vec<(f64, f64)> = (0..6).map(|step| (1.0 + 0.008 * f64::from(step), 0.5)).collect();
+    let tries = 200;
+    let right = (0..tries).filter(|seed| {
+        let choice = choose_among(&means, &wanted(&[below(1.0, 0.02)]), *seed);
+        assert!(choice.decided);
+        choice.best.is_some_and(|best| means[best].0 - 1.0 <= choice.indifference)
+    });
+    assert_at_least(right.count(), tries as usize, 0.95);
+}
+
+#[test]
+fn what_lies_on_a_bound_breaks_it_only_if_it_is_strict() {
+    let chosen = |strict: bool| {
+        let bound = Bound { strict, ..below(6.0, 0.12) };
+        let mut observe = |jobs: &[(usize, u32)]| -> Option<Vec<Observation>> {
+            Some(jobs.iter().map(|(setting, _)| vec![Some(-(*setting as f64)), Some(5.0 + *setting as f64)]).collect())
+        };
+        choose(3, &wanted(&[bound]), &mut observe).best
+    };
+    assert_eq!((chosen(true), chosen(false)), (Some(0), Some(1)));
 }
 
 #[test]

@@ -80,6 +80,8 @@ fn equal_values_are_the_same_and_fixed_ones_differ() {
     // Two counts of one in both runs, against two of two: one of the 6 ways to deal them out, on either side.
     assert!((fixed(result::COLD_STARTS, 2, 1.0, 2.0) - 1.0 / 3.0).abs() < 1e-9);
     assert!(fixed(result::COLD_STARTS, 10, 0.0, 1.0) < 2e-5);
+    // So one request of a hundred that fails in both runs, against none, is not a difference beyond doubt.
+    assert!((fixed(result::ERROR_RATE, 2, 0.01, 0.0) - 1.0 / 3.0).abs() < 1e-9);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use toml_edit::{DocumentMut, InlineTable, Item};
 
 use super::Variant;
 use super::error::{Place, Problem, Source};
+use super::nearest::nearest;
 use super::read::listed;
 use super::tree::{self, Entry, Node, Value};
 
@@ -137,9 +138,25 @@ impl Override {
     }
 
     fn lay_over(&self, root: &mut Node) -> Result<Vec<Step>, Problem> {
+        self.check_function(root)?;
         let mut steps = Vec::new();
         set(root, &self.segments, &self.value, &mut steps)?;
         Ok(steps)
+    }
+
+    /// A setting of a function belongs to one that is there: a misspelt name would make a new one, which then lacks all else.
+    fn check_function(&self, root: &Node) -> Result<(), Problem> {
+        let [(table, _), (name, place), _, ..] = self.segments.as_slice() else { return Ok(()) };
+        let Some(functions) = root.get("function").and_then(Node::table).filter(|_| table == "function") else {
+            return Ok(());
+        };
+        let known: Vec<&str> = functions.iter().map(|entry| entry.key.as_str()).collect();
+        if known.is_empty() || known.contains(&name.as_str()) {
+            return Ok(());
+        }
+        let help = nearest(name, &known)
+            .map_or_else(|| format!("the scenario has {}", listed(&known)), |meant| format!("did you mean `{meant}`?"));
+        Err(Problem::at(place.clone(), format!("there is no function `{name}`")).help(help))
     }
 }
 

@@ -53,6 +53,15 @@ fn a_wrong_override_is_pointed_at() {
         ("duration", "--set duration:1:1", "needs an `=`", "KEY=VALUE"),
         ("duration=", "--set duration=:1:1", "needs a value", "KEY=VALUE"),
         ("workload.none.request=1kB", "--set workload.none.request=1kB:1:10", "`none` is not a key", "it can be"),
+        // A misspelt function is not a new one that lacks everything; and abbreviations keep their capitals.
+        (
+            "function.helo.scaling=hpa",
+            "--set function.helo.scaling=hpa:1:10",
+            "no function `helo`",
+            "did you mean `hello`?",
+        ),
+        ("function.x.scaling=hpa", "--set function.x.scaling=hpa:1:10", "no function `x`", "the scenario has `hello`"),
+        ("function.x={}", "--set function.x={}:1:10", "has no `demand`", ": CPU work of one call"),
         ("duration=[1", "--set duration=[1:1:10", "not TOML", "brackets"),
     ] {
         let errors = with(&[over]).expect_err(over);

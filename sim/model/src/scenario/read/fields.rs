@@ -194,10 +194,16 @@ impl<'a> Fields<'_, 'a> {
     }
 }
 
+/// A sentence as the end of another one: `CPU` and other abbreviations stay as they are.
 fn lower_first(text: &str) -> String {
+    let text = text.trim_end_matches('.');
     let mut chars = text.chars();
-    let first = chars.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
-    first + chars.as_str().trim_end_matches('.')
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), second) if !second.is_some_and(char::is_uppercase) => {
+            first.to_lowercase().to_string() + chars.as_str()
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// A default as the schema shows it.
