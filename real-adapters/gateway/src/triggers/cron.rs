@@ -23,6 +23,8 @@ use super::{Annotations, CRON_TOPIC, invocation, topics};
 const MAX_INFLIGHT: usize = 16;
 /// The wall clock is looked at this often, in case someone sets it.
 const LOOK: Duration = Duration::from_secs(30);
+/// A clock that is corrected by less goes on.
+const SET_BACK: Duration = Duration::from_secs(60);
 /// No sensible schedule is longer.
 const LONGEST_SCHEDULE: usize = 200;
 
@@ -65,12 +67,15 @@ pub struct Timetable {
     jobs: BTreeMap<FunctionName, Job>,
     /// Schedules that were complained about, so that each is once.
     reported: BTreeMap<FunctionName, String>,
+    /// When the clock was looked at last.
+    looked: Option<SystemTime>,
 }
 
 impl Timetable {
     /// Takes over what is deployed at `now`. A schedule that has not changed goes on; one that cannot be kept is reported
     /// the first time that it is seen.
     pub fn update(&mut self, functions: &Annotations, now: SystemTime) -> Vec<Problem> {
+        self.looked.get_or_insert(now);
         let mut problems = Vec::new();
         let mut jobs = BTreeMap::new();
         let mut reported = BTreeMap::new();
@@ -104,10 +109,18 @@ impl Timetable {
     }
 
     /// The functions that are due at `now`, each once; their next times are after `now`.
+    ///
+    /// If the clock has been set back by more than a minute, the next times are those of the new time. By less they stay:
+    /// a clock that is being kept right steps back a little, and must not make ticks come twice.
     pub fn take_due(&mut self, now: SystemTime) -> Vec<FunctionName> {
+        let set_back = self.looked.replace(now).and_then(|looked| looked.duration_since(now).ok());
+        let set_back = set_back.is_some_and(|by| by > SET_BACK);
         let now = DateTime::<Utc>::from(now);
         let mut due = Vec::new();
         self.jobs.retain(|name, job| {
+            if set_back && let Ok(next) = job.cron.find_next_occurrence(&now, false) {
+                job.next = next;
+            }
             if job.next > now {
                 return true;
             }

@@ -276,3 +276,20 @@ async fn a_server_that_is_not_there_is_a_clear_error() {
     let Err(error) = Nats::connect("nats://127.0.0.1:1").await else { panic!("nothing listens there") };
     assert!(error.to_string().contains("is it running"), "{error}");
 }
+
+/// A machine that began in the future must not wait for it; one whose clock is corrected a little must not call twice.
+#[test]
+fn ticks_follow_a_clock_that_is_set_back() {
+    let mut timetable = Timetable::default();
+    let hourly = functions(&[("f", &[("topic", "cron-function"), ("schedule", "0 * * * *")])]);
+    let year = 365 * 24 * 60 * MINUTE;
+    timetable.update(&hourly, base() + year);
+    assert!(timetable.take_due(base() + year).is_empty());
+    assert!(timetable.take_due(base()).is_empty());
+    // 11:00:00, not a year later.
+    let next = timetable.next().unwrap();
+    assert_eq!(next, base() + Duration::from_secs(59 * 60 + 30));
+    assert_eq!(timetable.take_due(next).len(), 1);
+    assert!(timetable.take_due(next - Duration::from_secs(1)).is_empty());
+    assert!(timetable.take_due(next).is_empty(), "a second call for the same tick");
+}
