@@ -190,6 +190,11 @@ impl Body {
         }
     }
 
+    /// A response that has come as a whole.
+    pub(crate) fn received(incoming: Incoming) -> Body {
+        if incoming.is_end_stream() { Body::empty() } else { Body::from_kind(Kind::Incoming(incoming)) }
+    }
+
     /// A response that occupies a pooled connection until it is read.
     pub(crate) fn leased(incoming: Incoming, lease: Lease) -> Body {
         if incoming.is_end_stream() {

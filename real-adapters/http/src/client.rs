@@ -2,17 +2,26 @@
 //!
 //! Connections are used most recently used first, so that those too many fall idle and are closed. There is no timeout
 //! here: the caller drops the future.
+//!
+//! A connection is driven by the task that waits for its answer, so that a call needs no switch to another task and back.
+//! Only what goes on after the answer's head, a long body or a tunnel, gets a task of its own.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use crate::body::{Body, root_cause};
@@ -113,7 +122,7 @@ struct Pool {
 #[derive(Default)]
 struct Idle {
     /// Least recently used first.
-    stack: Vec<(SendRequest<Body>, Instant)>,
+    stack: Vec<(Connection, Instant)>,
     /// A task closes those that are idle for too long.
     swept: bool,
 }
@@ -131,7 +140,9 @@ impl Client {
 
     /// How many connections are open and unused.
     pub fn idle_connections(&self) -> usize {
-        self.pool.idle().stack.iter().filter(|(sender, _)| !sender.is_closed()).count()
+        let mut idle = self.pool.idle();
+        idle.stack.retain_mut(|(connection, _)| connection.is_open());
+        idle.stack.len()
     }
 
     /// Closes the connections that are not in use, such as when the endpoint is gone.
@@ -150,10 +161,10 @@ impl Client {
 
     /// As [`Client::send`], but a request that nobody was there to take comes back, to be sent elsewhere.
     pub async fn try_send(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
-        while let Some(mut sender) = self.pool.take() {
+        while let Some(mut connection) = self.pool.take() {
             let again = repeatable(&request);
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.lease(response, sender)),
+            match connection.send(request).await {
+                Ok(response) => return Ok(self.pool.answered(response, connection)),
                 Err(mut failed) => match (failed.take_message(), again) {
                     (Some(unsent), _) => request = unsent,
                     (None, Some(again)) if failed.error().is_incomplete_message() => request = again,
@@ -161,12 +172,12 @@ impl Client {
                 },
             }
         }
-        let mut sender = match self.connect().await {
-            Ok(sender) => sender,
+        let mut connection = match self.connect().await {
+            Ok(connection) => connection,
             Err(error) => return Err(SendError { error, unsent: Some(Unsent { request: Box::new(request) }) }),
         };
-        match sender.try_send_request(request).await {
-            Ok(response) => Ok(self.lease(response, sender)),
+        match connection.send(request).await {
+            Ok(response) => Ok(self.pool.answered(response, connection)),
             Err(mut failed) => {
                 let unsent = failed.take_message().map(|request| Unsent { request: Box::new(request) });
                 Err(SendError { error: self.explain(failed.into_error()), unsent })
@@ -174,7 +185,7 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Body>, ClientError> {
+    async fn connect(&self) -> Result<Connection, ClientError> {
         let endpoint = || self.pool.endpoint.clone();
         let stream = self.pool.endpoint.connect().await.map_err(|source| match source.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
@@ -186,18 +197,7 @@ impl Client {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| ClientError::Closed { endpoint: endpoint(), source })?;
-        // It ends with its sender, or when the peer closes; whoever waits for an answer is told by the sender.
-        tokio::spawn(async move { connection.with_upgrades().await.ok() });
-        Ok(sender)
-    }
-
-    fn lease(&self, mut response: Response<hyper::body::Incoming>, sender: SendRequest<Body>) -> Response<Body> {
-        // Chunks beat a length (RFC 9112 §6.3): handed on, the length would cut the body, and it would look whole.
-        if response.headers().contains_key(TRANSFER_ENCODING) {
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
-        let lease = Lease { pool: self.pool.clone(), sender };
-        response.map(|body| Body::leased(body, lease))
+        Ok(Connection { sender, driver: Some(Box::pin(connection.with_upgrades())) })
     }
 
     fn explain(&self, source: hyper::Error) -> ClientError {
@@ -239,15 +239,15 @@ impl Pool {
     }
 
     /// The connection used last, of those that can take a request right now.
-    fn take(&self) -> Option<SendRequest<Body>> {
+    fn take(&self) -> Option<Connection> {
         let mut idle = self.idle();
         let mut at = idle.stack.len();
         while at > 0 {
             at -= 1;
-            let (sender, _) = &idle.stack[at];
-            if sender.is_closed() {
+            let (connection, _) = &mut idle.stack[at];
+            if !connection.is_open() {
                 idle.stack.remove(at);
-            } else if sender.is_ready() {
+            } else if connection.sender.is_ready() {
                 return Some(idle.stack.remove(at).0);
             }
             // Else it still writes the last request's body, or its task has not come round: the next one.
@@ -255,19 +255,74 @@ impl Pool {
         None
     }
 
-    fn put(self: &Arc<Pool>, sender: SendRequest<Body>) {
-        if sender.is_closed() {
+    /// The head of an answer has come. What has come as a whole with it leaves the connection free; else it is driven on
+    /// by a task, and free when the body was read.
+    fn answered(self: &Arc<Pool>, mut response: Response<Incoming>, mut connection: Connection) -> Response<Body> {
+        // Chunks beat a length (RFC 9112 §6.3): handed on, the length would cut the body, and it would look whole.
+        if response.headers().contains_key(TRANSFER_ENCODING) {
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
+        if connection.driver.is_some() && connection.sender.is_ready() {
+            self.put(connection);
+            return response.map(Body::received);
+        }
+        if let Some(driver) = connection.driver.take() {
+            // It ends with its sender, or when the peer closes; whoever reads the body is told by that.
+            tokio::spawn(driver);
+        }
+        response.map(|body| Body::leased(body, Lease { pool: self.clone(), sender: connection.sender }))
+    }
+
+    fn put(self: &Arc<Pool>, connection: Connection) {
+        if connection.sender.is_closed() {
             return;
         }
         let mut idle = self.idle();
         if idle.stack.len() >= self.options.idle_connections {
             return;
         }
-        idle.stack.push((sender, Instant::now()));
+        idle.stack.push((connection, Instant::now()));
         if !idle.swept {
             idle.swept = true;
             tokio::spawn(sweep(Arc::downgrade(self), self.options.idle_timeout));
         }
+    }
+}
+
+/// A connection and who drives it.
+struct Connection {
+    sender: SendRequest<Body>,
+    /// Driven by whoever sends; `None` once it has a task of its own, or has ended.
+    driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+}
+
+impl Connection {
+    /// Sends a request and waits for the head of its answer.
+    async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let driver = &mut self.driver;
+        if driver.is_none() {
+            return answer.await;
+        }
+        poll_fn(|cx| {
+            if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+                // Dropped, it says to whoever waits how it ended.
+                *driver = None;
+            }
+            // Only the driver brings an answer, so that nobody needs to be woken for it. What does not wake must not be
+            // put off for tokio's budget either, hence `unconstrained`.
+            answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+        .await
+    }
+
+    /// Whether the peer has not closed it, as far as is known. Whoever waited for its last answer is woken by it no more.
+    fn is_open(&mut self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(&mut nobody).is_ready()) {
+            self.driver = None;
+        }
+        !self.sender.is_closed()
     }
 }
 
@@ -291,7 +346,7 @@ async fn sweep(pool: Weak<Pool>, timeout: Duration) {
     }
 }
 
-/// A connection in use. Dropped before the response was read to its end, the connection closes.
+/// A connection in use, driven by its own task. Dropped before the response was read to its end, the connection closes.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
     sender: SendRequest<Body>,
@@ -299,6 +354,6 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(crate) fn give_back(self) {
-        self.pool.put(self.sender);
+        self.pool.put(Connection { sender: self.sender, driver: None });
     }
 }

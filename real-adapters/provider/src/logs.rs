@@ -246,7 +246,10 @@ async fn next_line(output: &mut (impl AsyncBufRead + Unpin), bytes_max: usize) -
         if cut == 0 && line.last() == Some(&b'\r') {
             line.pop();
         }
-        let mut text = String::from_utf8_lossy(&line).into_owned();
+        let mut text = match String::from_utf8(line) {
+            Ok(text) => text,
+            Err(no_text) => String::from_utf8_lossy(no_text.as_bytes()).into_owned(),
+        };
         if cut > 0 {
             text.push_str(&format!(" … ({cut} more bytes in this line)"));
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
 
-use crate::log::{human_size, log};
+use crate::log::{human_size, log_soon};
 use crate::metrics::{Metrics, method_label};
 
 /// Places in flight.
@@ -70,8 +70,8 @@ pub(crate) struct Record {
     began: Instant,
     place: Option<Place>,
     metrics: Option<(Arc<Metrics>, &'static str)>,
-    /// `POST /p?q`, unless a probe asks.
-    line: Option<String>,
+    /// What is asked, unless a probe asks.
+    asked: Option<(Method, Uri)>,
     call_id: Option<String>,
     style: StatusText,
     status: StatusCode,
@@ -96,7 +96,7 @@ impl Record {
             began: Instant::now(),
             place,
             metrics: metrics.map(|metrics| (metrics.clone(), method_label(request.method()))),
-            line: (!probe).then(|| format!("{} {}", request.method(), request.uri())),
+            asked: (!probe).then(|| (request.method().clone(), request.uri().clone())),
             call_id: call_id
                 .then(|| header("x-call-id").map_or("none".into(), |id| String::from_utf8_lossy(id).into_owned())),
             style,
@@ -129,16 +129,17 @@ impl Drop for Record {
         if let Some((metrics, method)) = &self.metrics {
             metrics.ends(self.status, method, span);
         }
-        let Some(line) = &self.line else { return };
-        let status = match (self.style, self.status.canonical_reason()) {
-            (StatusText::Reason, Some(reason)) => format!("{} {reason}", self.status.as_u16()),
-            _ => self.status.as_u16().to_string(),
+        let Some((method, uri)) = &self.asked else { return };
+        let status = self.status.as_u16();
+        let (space, reason) = match (self.style, self.status.canonical_reason()) {
+            (StatusText::Reason, Some(reason)) => (" ", reason),
+            _ => ("", ""),
         };
+        let (open, id, close) = self.call_id.as_ref().map_or(("", "", ""), |id| (" [", id, "]"));
         let size = human_size(self.bytes);
         let seconds = span.as_secs_f64();
-        match &self.call_id {
-            Some(id) => log(format!("{line} - {status} - ContentLength: {size} ({seconds:.4}s) [{id}]")),
-            None => log(format!("{line} - {status} - ContentLength: {size} ({seconds:.4}s)")),
-        }
+        log_soon(format_args!(
+            "{method} {uri} - {status}{space}{reason} - ContentLength: {size} ({seconds:.4}s){open}{id}{close}"
+        ));
     }
 }

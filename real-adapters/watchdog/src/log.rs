@@ -1,34 +1,102 @@
 //! Log lines as Go's logger writes them, and the function's own lines among them.
+//!
+//! The access log has a line for every call. Written one by one each would cost a call into the kernel here and wake the
+//! log's reader there, which is often busy with the calls themselves; so these lines are gathered for a moment. All other
+//! lines are written at once, after those gathered, so that the order stays. Only a kill -9 can lose what is gathered.
 
+use std::fmt;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use faas_lab_http::go::log_prefix;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The prefix changes once a second, lines come by thousands.
-static PREFIX: Mutex<(u64, String)> = Mutex::new((0, String::new()));
+/// How long a line of the access log may be kept.
+const GATHERING: Duration = Duration::from_millis(10);
+/// So many bytes are not kept any longer.
+const MUCH: usize = 16 << 10;
+
+static STDERR: Mutex<Gathered> = Mutex::new(Gathered { lines: Vec::new(), awaited: false, prefix: (0, String::new()) });
+
+/// What is to be written to stderr.
+struct Gathered {
+    lines: Vec<u8>,
+    /// A task will write it.
+    awaited: bool,
+    /// It changes once a second, lines come by thousands.
+    prefix: (u64, String),
+}
 
 /// Writes a line to stderr, `2006/01/02 15:04:05 ` before it.
 pub(crate) fn log(line: impl AsRef<str>) {
-    let line = with_prefix("", line.as_ref().as_bytes());
-    // There is nobody to tell that the log is gone.
-    let _ = std::io::stderr().lock().write_all(&line);
+    let mut gathered = gathered();
+    gathered.prefix();
+    gathered.lines.extend_from_slice(line.as_ref().as_bytes());
+    gathered.lines.push(b'\n');
+    gathered.write();
 }
 
-fn with_prefix(source: &str, line: &[u8]) -> Vec<u8> {
-    let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let mut prefix = PREFIX.lock().unwrap_or_else(PoisonError::into_inner);
-    if prefix.0 != second {
-        *prefix = (second, log_prefix());
+/// As [`log`], but within a moment rather than at once.
+pub(crate) fn log_soon(line: fmt::Arguments<'_>) {
+    let mut gathered = gathered();
+    gathered.prefix();
+    // Writing to memory cannot fail.
+    let _ = gathered.lines.write_fmt(line);
+    gathered.lines.push(b'\n');
+    if gathered.lines.len() >= MUCH {
+        return gathered.write();
     }
-    let mut whole = Vec::with_capacity(prefix.1.len() + source.len() + line.len() + 1);
-    whole.extend_from_slice(prefix.1.as_bytes());
-    whole.extend_from_slice(source.as_bytes());
-    whole.extend_from_slice(line);
-    whole.push(b'\n');
-    whole
+    if gathered.awaited {
+        return;
+    }
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return gathered.write() };
+    gathered.awaited = true;
+    // A runtime that is ending drops the task right here.
+    drop(gathered);
+    let writer = Writer;
+    runtime.spawn(async move {
+        tokio::time::sleep(GATHERING).await;
+        drop(writer);
+    });
+}
+
+/// Writes what is gathered when it is dropped: after a while, or with the runtime.
+struct Writer;
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut gathered = gathered();
+        gathered.awaited = false;
+        gathered.write();
+    }
+}
+
+fn gathered() -> MutexGuard<'static, Gathered> {
+    STDERR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gathered {
+    fn current_prefix(&mut self) -> &str {
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        if self.prefix.0 != second {
+            self.prefix = (second, log_prefix());
+        }
+        &self.prefix.1
+    }
+
+    fn prefix(&mut self) {
+        self.current_prefix();
+        self.lines.extend_from_slice(self.prefix.1.as_bytes());
+    }
+
+    fn write(&mut self) {
+        if !self.lines.is_empty() {
+            // There is nobody to tell that the log is gone.
+            let _ = std::io::stderr().lock().write_all(&self.lines);
+            self.lines.clear();
+        }
+    }
 }
 
 /// Where lines of a function come from, and where they go.
@@ -84,26 +152,31 @@ impl LineLog {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if self.prefixed {
             let source = if self.source == Source::Stdout { "stdout: " } else { "stderr: " };
-            out.extend_from_slice(&with_prefix(source, line));
-        } else {
-            out.extend_from_slice(line);
-            out.push(b'\n');
+            out.extend_from_slice(gathered().current_prefix().as_bytes());
+            out.extend_from_slice(source.as_bytes());
         }
+        out.extend_from_slice(line);
+        out.push(b'\n');
     }
 
     fn write(&self, lines: &[u8]) {
-        let _ = match self.source {
-            Source::Stdout => {
-                let mut out = std::io::stdout().lock();
-                out.write_all(lines).and_then(|()| out.flush())
-            }
-            Source::Stderr => std::io::stderr().lock().write_all(lines),
-        };
+        let mut gathered = gathered();
+        if self.source == Source::Stderr {
+            gathered.lines.extend_from_slice(lines);
+        }
+        gathered.write();
+        if self.source == Source::Stdout {
+            let mut out = std::io::stdout().lock();
+            let _ = out.write_all(lines).and_then(|()| out.flush());
+        }
     }
 }
 
 /// A count of bytes as the original's access log has it: four digits and a decimal unit, `5B`, `1.234kB`.
 pub(crate) fn human_size(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes}B");
+    }
     let mut size = bytes as f64;
     let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
     let mut unit = units.next().unwrap_or_default();

@@ -4,9 +4,10 @@ use faas_lab_http::{Body, Endpoint, Limits, Listener, serve};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 use prometheus::{
-    CounterVec, Encoder, Gauge, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder, core::Collector,
+    Counter, CounterVec, Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, Opts, Registry, TextEncoder,
+    core::Collector,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::log::log;
@@ -18,6 +19,16 @@ pub(crate) struct Metrics {
     total: CounterVec,
     seconds: HistogramVec,
     in_flight: Gauge,
+    /// The few that there are, so that a call looks nothing up by label.
+    series: Mutex<Vec<Series>>,
+}
+
+/// The series of one status and method.
+#[derive(Debug)]
+struct Series {
+    of: (StatusCode, &'static str),
+    total: Counter,
+    seconds: Histogram,
 }
 
 impl Metrics {
@@ -31,6 +42,7 @@ impl Metrics {
             seconds: HistogramVec::new(seconds, &labels).expect("valid names"),
             in_flight: Gauge::new("http_requests_in_flight", "Number of HTTP requests in flight.")
                 .expect("a valid name"),
+            series: Mutex::default(),
         };
         let collectors: [Box<dyn Collector>; 3] =
             [Box::new(metrics.total.clone()), Box::new(metrics.seconds.clone()), Box::new(metrics.in_flight.clone())];
@@ -46,9 +58,16 @@ impl Metrics {
 
     pub(crate) fn ends(&self, status: StatusCode, method: &'static str, span: Duration) {
         self.in_flight.dec();
-        let labels = [status.as_str(), method];
-        self.total.with_label_values(&labels).inc();
-        self.seconds.with_label_values(&labels).observe(span.as_secs_f64());
+        let of = (status, method);
+        let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|series| series.of == of).unwrap_or_else(|| {
+            let labels = [status.as_str(), method];
+            let (total, seconds) = (self.total.with_label_values(&labels), self.seconds.with_label_values(&labels));
+            all.push(Series { of, total, seconds });
+            all.len() - 1
+        });
+        all[at].total.inc();
+        all[at].seconds.observe(span.as_secs_f64());
     }
 
     pub(crate) fn refused(&self, method: &Method) {

@@ -153,6 +153,50 @@ async fn closes_connections_that_idle() {
     assert_eq!(end, 0);
 }
 
+/// A long answer is read by a task of its own connection, which then takes short calls again.
+#[tokio::test]
+async fn a_connection_that_streamed_is_used_again() {
+    let (endpoint, peers) = counting().await;
+    let client = Client::new(endpoint, ClientOptions::default());
+    let post = |body| Request::post("/").header("host", "t").body(body).expect("a request");
+    for _ in 0..3 {
+        let long = client.send(post(Body::full(vec![b'x'; 1 << 20]))).await.expect("a response");
+        assert_eq!(long.into_body().collect(2 << 20).await.expect("all of it").len(), "POST / ".len() + (1 << 20));
+        let free = async {
+            while client.idle_connections() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), free).await.expect("the connection is free again");
+        assert_eq!(text_of(client.send(get("/")).await.expect("a response")).await, "GET / ");
+    }
+    assert_eq!(peers.lock().expect("unpoisoned").len(), 1);
+}
+
+/// Many calls at once, each given up or answered: none gets another's answer, and none waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn calls_that_are_given_up_disturb_no_other() {
+    let (endpoint, _) = counting().await;
+    let client = Client::new(endpoint, ClientOptions::default());
+    let calls = (0..16).map(|caller| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            for call in 0..200 {
+                let path = format!("/{caller}/{call}");
+                let answer = client.send(get(&path));
+                if call % 5 == 0 {
+                    let _ = tokio::time::timeout(Duration::from_micros(caller * 20), answer).await;
+                } else {
+                    assert_eq!(text_of(answer.await.expect("a response")).await, format!("GET {path} "));
+                }
+            }
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        tokio::time::timeout(Duration::from_secs(60), call).await.expect("no call waits for ever").expect("no panic");
+    }
+}
+
 /// An answer that is given up half-read must not be mixed up with the next one.
 #[tokio::test]
 async fn an_unread_answer_closes_its_connection() {
