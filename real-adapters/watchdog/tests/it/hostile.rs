@@ -22,7 +22,14 @@ async fn raw(answer: &'static str) -> (String, Arc<OnceLock<String>>) {
                     request.extend_from_slice(&some[..n]);
                     let text = String::from_utf8_lossy(&request).into_owned();
                     let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    if !head.contains("chunked") || body.ends_with("0\r\n\r\n") {
+                    let length = head
+                        .lines()
+                        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+                    let whole = match head.contains("chunked") {
+                        true => body.ends_with("0\r\n\r\n"),
+                        false => body.len() >= length.unwrap_or(0),
+                    };
+                    if whole {
                         let _ = read.set(text);
                         let _ = stream.write_all(answer.as_bytes()).await;
                         return;
