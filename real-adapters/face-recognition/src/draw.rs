@@ -24,8 +24,8 @@ pub struct Label {
 pub fn face(picture: &mut RgbImage, area: Area, label: &Label) {
     let colour = if label.known { KNOWN } else { UNKNOWN };
     let thickness = (picture.width().max(picture.height()) / 480).clamp(1, 6) as i32 + 1;
-    let (left, top) = (area.x.round() as i32, area.y.round() as i32);
-    let (right, bottom) = ((area.x + area.width).round() as i32, (area.y + area.height).round() as i32);
+    let (left, top) = (pixel(area.x), pixel(area.y));
+    let (right, bottom) = (pixel(area.x + area.width), pixel(area.y + area.height));
     for ring in -1..=thickness {
         let ink = if ring == -1 || ring == thickness { RIM } else { colour };
         fill(picture, left - ring, top - ring, right + ring, top - ring + 1, ink);
@@ -40,10 +40,15 @@ pub fn face(picture: &mut RgbImage, area: Area, label: &Label) {
 pub fn landmarks(picture: &mut RgbImage, points: &[Point]) {
     let radius = (picture.width().max(picture.height()) / 960).clamp(1, 3) as i32;
     for point in points {
-        let (x, y) = (point.x.round() as i32, point.y.round() as i32);
+        let (x, y) = (pixel(point.x), pixel(point.y));
         fill(picture, x - radius - 1, y - radius - 1, x + radius + 2, y + radius + 2, RIM);
         fill(picture, x - radius, y - radius, x + radius + 1, y + radius + 1, WHITE);
     }
+}
+
+/// The nearest pixel; what is far outside stays outside, near enough to calculate with.
+fn pixel(at: f64) -> i32 {
+    at.round().clamp(-1e8, 1e8) as i32
 }
 
 /// Fills from `left` and `top` up to, not including, `right` and `bottom`, as far as that lies in the picture.

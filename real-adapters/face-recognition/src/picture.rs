@@ -94,7 +94,7 @@ mod tests {
 
     fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8 * 9, y as u8 * 9, 50]));
+        let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([(x * 9) as u8, (y * 9) as u8, 50]));
         picture.write_to(&mut bytes, format).expect("encoding into memory");
         bytes.into_inner()
     }
