@@ -4,4 +4,5 @@
 //! into the same [`RunResult`](faas_lab_model::metrics::result::RunResult).
 
 pub mod answer;
+pub mod experiment;
 pub mod target;

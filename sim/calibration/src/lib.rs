@@ -1,1 +1,2 @@
 //! From measurements to profiles.
+pub mod live;
