@@ -1,1 +1,3 @@
-//! From measurements to profiles.
+//! From measurements to profiles: laws fitted to observed times, and what they predict of data held back.
+
+pub mod fit;
