@@ -12,7 +12,11 @@
 //! | starts from zero | cold starts |
 //! | payloads | the rate at which bodies cross |
 
+mod fit;
+
 use std::time::Duration;
+
+pub use fit::{Fits, Sharing, fit_live};
 
 /// How much of each part is done.
 #[derive(Clone, Debug, PartialEq)]
