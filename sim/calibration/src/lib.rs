@@ -2,3 +2,4 @@
 
 pub mod fit;
 pub mod live;
+pub mod written;

@@ -85,10 +85,8 @@ pub fn fit_live(seen: &Measurements, gateway: &str) -> Result<Fits, FitError> {
             (("warm calls less a ping", less(&whole, ping)), None)
         }
     };
-    let sample = Sample::exact(source(service.0), &service.1).map_err(|_| FitError::NothingEnded {
-        source_name: source("warm calls"),
-        n: 0,
-    })?;
+    let sample = Sample::exact(source(service.0), &service.1)
+        .map_err(|_| FitError::NothingEnded { source_name: source("warm calls"), n: 0 })?;
     let cold: Vec<f64> = part(&seen.cold, false).filter_map(|call| cold_time(call, &seen.warm)).collect();
     Ok(Fits {
         function: seen.function.clone(),

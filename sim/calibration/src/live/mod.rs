@@ -13,10 +13,14 @@
 //! | payloads | the rate at which bodies cross |
 
 mod fit;
+mod holdout;
+mod scenario;
 
 use std::time::Duration;
 
 pub use fit::{Fits, Sharing, fit_live};
+pub use holdout::{HeldOut, held_out};
+pub use scenario::Written;
 
 /// How much of each part is done.
 #[derive(Clone, Debug, PartialEq)]
