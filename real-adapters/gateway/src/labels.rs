@@ -38,6 +38,9 @@ function = "f"
 arrivals = { poisson = "1/s" }
 "#;
 
+/// Where its function's keys are.
+const FUNCTION: &str = "function.f.";
+
 /// How a function is scaled and its calls are spread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -92,6 +95,21 @@ impl Settings {
             cpu_request: function.cpu_request,
             alert_step,
         })
+    }
+
+    /// What a deployment's labels say, as keys and values of a scenario's `[function.NAME]` table; the bounds come first.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn scenario_keys(
+        deployment: &FunctionDeployment,
+        default_policy: &str,
+    ) -> Result<Vec<(String, String)>, String> {
+        Settings::read(deployment, default_policy)?;
+        let mut labels = Labels { overrides: Vec::new(), problems: Vec::new() };
+        labels.collect(deployment, default_policy);
+        let own = labels.overrides.iter().filter_map(|(_, text)| text.strip_prefix(FUNCTION)?.split_once('='));
+        Ok(own.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 
     /// Scale per request, if that is the policy.
@@ -250,7 +268,7 @@ impl Labels {
     }
 
     fn set(&mut self, label: &str, key: &str, value: &str) {
-        self.overrides.push((label.to_owned(), format!("function.f.{key}={}", value.trim())));
+        self.overrides.push((label.to_owned(), format!("{FUNCTION}{key}={}", value.trim())));
     }
 
     /// The reader's messages in terms of labels.

@@ -112,7 +112,8 @@ fn policy(function: &str, seen: &Measurements) -> Vec<String> {
         labels: seen.settings.iter().filter(|(name, _)| name.starts_with("com.")).cloned().collect(),
         ..FunctionDeployment::default()
     };
-    let own = faas_lab_gateway::labels::overrides(&deployment, faas_lab_gateway::DEFAULT_POLICY).unwrap_or_default();
+    let default = faas_lab_gateway::Options::default().default_policy;
+    let own = faas_lab_gateway::Settings::scenario_keys(&deployment, &default).unwrap_or_default();
     own.into_iter().map(|(key, value)| format!("function.{function}.{key}={value}")).collect()
 }
 
