@@ -73,7 +73,10 @@ fn by_objective(view: &View<'_>) -> (Verdict, String) {
     .as_str();
     text.push('.');
     if !best.is_certain() {
-        text += " Its interval reaches across the objective, so more replications might say otherwise.";
+        text += match best.entry.result.replications.len() {
+            1 => " It is a single run, so others might say otherwise.",
+            _ => " Its interval reaches across the objective, so more replications might say otherwise.",
+        };
     }
     if let Some(tie) = tie(view, best, &meeting[1..]) {
         text += &tie;

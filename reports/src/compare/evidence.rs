@@ -25,7 +25,7 @@ pub(super) fn all_figures(view: &View<'_>) -> Markup {
                 summary { (words::plural(metrics.len() as u64, "figure")) " of each result" }
                 div .scroll tabindex="0" role="region" aria-label="All figures" {
                     table .sortable {
-                        caption { "Means over replications with 95 % intervals" }
+                        caption { "Means with 95 % intervals" }
                         thead {
                             tr {
                                 th scope="col" { "result" }
@@ -226,7 +226,7 @@ pub(super) fn again(view: &View<'_>) -> Markup {
                             tr data-e=(seen.index) {
                                 th scope="row" { (seen.label()) @if seen.name != seen.entry.label { small { (seen.entry.label) } } }
                                 td .words { code { (seen.entry.result.command) } }
-                                td .words { (words::window_words(&seen.entry.result)) "; seed " (seen.entry.result.seed) }
+                                td .words { (words::window_words(&seen.entry.result)) "; " (words::seed_words(&seen.entry.result)) }
                             }
                         }
                     }

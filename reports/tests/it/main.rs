@@ -1,6 +1,7 @@
 //! The page as a reader's browser gets it: whole, well-formed, self-contained, and calm about odd results.
 
 mod compare;
+mod measured;
 mod style;
 
 use std::fmt::Write;

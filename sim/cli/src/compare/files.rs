@@ -99,9 +99,14 @@ fn read_one(path: &Path) -> Result<RunResult, String> {
 
 /// The shortest kind of name that tells all results apart, for those that were not given one.
 fn labels(found: &[Found]) -> Vec<String> {
+    let alike = found.iter().all(|other| other.result.name == found[0].result.name);
+    let source = |found: &Found| match alike {
+        true => source_word(&found.result).to_owned(),
+        false => format!("{} ({})", found.result.name, source_word(&found.result)),
+    };
     let kinds: [&dyn Fn(&Found) -> String; 4] = [
         &|found| found.result.name.clone(),
-        &|found| format!("{} ({})", found.result.name, source_word(&found.result)),
+        &source,
         &|found| setting(found).unwrap_or_else(|| folder(found)),
         &folder,
     ];

@@ -181,6 +181,21 @@ fn a_damaged_result_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_measured_result_is_held_against_its_simulation() {
+    let desk = desk();
+    desk.say(&["simulate", "queue.toml", "--quiet", "--out", "sim", "--replications", "8"]);
+    let longer = ["--replications", "1", "--set", "function.f.demand={ exponential = \"1.4s\" }"];
+    desk.say(&[&["simulate", "queue.toml", "--quiet", "--out", "live"][..], &longer].concat());
+    let file = fs::read_to_string(desk.path("live/result.json")).expect("a result");
+    desk.put("live/result.json", &file.replacen("\"source\": \"simulated\"", "\"source\": \"measured\"", 1));
+    let told = desk.say(&["compare", "sim", "live", "--out", "c"]);
+    assert!(told.contains("The simulation puts the median") && told.contains("below what was measured"), "{told}");
+    assert!(told.contains("Held against simulated\n  measured: ") && !told.contains("Ranked by"), "{told}");
+    let page = fs::read_to_string(desk.path("c/report.html")).expect("a page");
+    assert!(page.contains("Errors of the simulation against the measured run"));
+}
+
+#[test]
 fn single_runs_are_undecided() {
     let desk = desk();
     for (out, more) in [("a", "function.f.replicas=1"), ("b", "function.f.replicas=2")] {
