@@ -48,7 +48,7 @@ impl Fit {
             self.warn(
                 "single-run",
                 format!(
-                    "{single}: measured in a single run, whose spread is unknown, so no difference from it can be called real. Measure again, with other seeds."
+                    "{single}: a single measured run, whose spread is unknown, so no difference from it can be called real. Measure again, with other seeds."
                 ),
             );
         }
@@ -121,7 +121,7 @@ impl Fit {
                 self.warn("no-cost", text);
             }
             if let Some(without) = without(Source::Measured) {
-                self.warn("no-cost", format!("{without}: measured without a cost, so costs are not held against it."));
+                self.warn("no-cost", format!("{without}: no cost was measured, so there is none to compare."));
             }
         }
     }
