@@ -244,7 +244,7 @@ async fn an_answer_is_heard_though_the_server_stops_listening() {
         for mut stream in listener.incoming().flatten() {
             let mut head = [0; 64];
             let _ = stream.read(&mut head);
-            let _ = stream.write_all(b"HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\nno");
+            let _ = stream.write_all(b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno");
         }
     });
     let client = Client::new(Endpoint::Unix(path), ClientOptions::default());
@@ -266,7 +266,7 @@ async fn an_upload_to_a_server_that_stops_listening_ends() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = [0; 64];
             let _ = stream.read(&mut head).await;
-            let _ = stream.write_all(b"HTTP/1.1 401 No\r\ncontent-length: 2\r\n\r\nno").await;
+            let _ = stream.write_all(b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno").await;
         }
     });
     let client = Client::new(endpoint, ClientOptions::default());
