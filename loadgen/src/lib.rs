@@ -4,4 +4,15 @@
 //! into the same [`RunResult`](faas_lab_model::metrics::result::RunResult).
 
 pub mod answer;
+pub mod callbacks;
+pub mod client;
+pub mod exchange;
+mod fault;
+pub mod interval_log;
+pub mod payload;
+pub mod ping;
+pub mod probe;
+pub mod prometheus;
+pub mod shard;
 pub mod target;
+pub mod warmth;

@@ -1,0 +1,6 @@
+//! The load tester against real sockets.
+
+mod callbacks;
+mod exchange;
+mod probe;
+mod server;
