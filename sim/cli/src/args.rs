@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Start a gateway and functions on this machine
     Up(UpArguments),
+    /// Ask a gateway who it is, and check that the timeouts on the way to functions agree
+    Ping(crate::ping::PingArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder

@@ -13,6 +13,7 @@ mod list;
 mod man;
 mod optimize;
 mod output;
+mod ping;
 mod progress;
 mod report;
 mod requests;
@@ -20,6 +21,7 @@ mod schema;
 mod serve;
 mod simulate;
 mod sweep;
+mod target;
 mod terminal;
 mod up;
 
@@ -57,6 +59,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
+        Command::Ping(arguments) => ping::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }
