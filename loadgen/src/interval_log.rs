@@ -4,14 +4,21 @@
 //! Times are in microseconds, as in `result.json`. A line's tag is `FUNCTION/cold|warm/OUTCOME`.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use faas_lab_model::metrics::TimeHistogram;
 use faas_lab_model::metrics::result::OutcomeKind;
 use faas_lab_model::time::{SimTime, Span};
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, IntervalLogWriterError, LogEntry, Tag,
+};
+use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
+use thiserror::Error;
 
 /// Calls are told when they end, not quite in order: an interval stays open for as long again.
 const OPEN: usize = 2;
@@ -35,13 +42,7 @@ impl<W: Write> IntervalLog<W> {
     /// If `out` cannot be written.
     pub fn new(mut out: W, functions: Vec<String>, start: SystemTime, step: Span) -> io::Result<IntervalLog<W>> {
         let mut serializer = V2DeflateSerializer::new();
-        IntervalLogWriterBuilder::new()
-            .add_comment("[Response times from the intended sending to the last byte, in microseconds]")
-            .add_comment("[Tag: FUNCTION/cold|warm/OUTCOME; an interval has the calls that ended in it]")
-            .add_comment(&format!("[Logged with faas-lab {}]", env!("CARGO_PKG_VERSION")))
-            .with_start_time(start)
-            .with_base_time(start)
-            .begin_log_with(&mut out, &mut serializer)?;
+        heading(start).begin_log_with(&mut out, &mut serializer)?;
         let step = step.max(Span::from_millis(1));
         Ok(IntervalLog { out, functions, step, first: 0, open: BTreeMap::new(), failed: None, serializer })
     }
@@ -103,6 +104,67 @@ impl<W: Write> IntervalLog<W> {
     }
 }
 
+/// Joins the logs of several parts of one run: histograms of the same interval and tag are added.
+///
+/// # Errors
+/// What is wrong with a log, by its position; or why `out` cannot be written.
+pub fn merge<W: Write>(logs: &[Vec<u8>], start: SystemTime, mut out: W) -> Result<(), MergeLogsError> {
+    let mut joined: BTreeMap<(Duration, String), (Duration, Histogram<u64>)> = BTreeMap::new();
+    for (index, log) in logs.iter().enumerate() {
+        let wrong = || MergeLogsError::Form(index);
+        for entry in IntervalLogIterator::new(log) {
+            let LogEntry::Interval(line) = entry.map_err(|_| wrong())? else { continue };
+            let bytes = STANDARD.decode(line.encoded_histogram()).map_err(|_| wrong())?;
+            let read: Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|_| wrong())?;
+            let tag = line.tag().map_or("", |tag| tag.as_str()).to_owned();
+            match joined.entry((line.start_timestamp(), tag)) {
+                Entry::Vacant(vacant) => {
+                    let mut histogram = Histogram::new(read.sigfig()).map_err(|_| wrong())?;
+                    histogram.add(&read).map_err(|_| wrong())?;
+                    vacant.insert((line.duration(), histogram));
+                }
+                Entry::Occupied(mut known) => known.get_mut().1.add(&read).map_err(|_| wrong())?,
+            }
+        }
+    }
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = heading(start).begin_log_with(&mut out, &mut serializer)?;
+    for ((start, tag), (length, histogram)) in &joined {
+        match log.write_histogram(histogram, *start, *length, Tag::new(tag).filter(|tag| !tag.is_empty())) {
+            Ok(()) => {}
+            Err(IntervalLogWriterError::IoError(error)) => return Err(error.into()),
+            Err(IntervalLogWriterError::SerializeError(error)) => {
+                return Err(io::Error::other(format!("{error:?}")).into());
+            }
+        }
+    }
+    drop(log);
+    Ok(out.flush()?)
+}
+
+/// Why logs cannot be joined.
+#[derive(Debug, Error)]
+pub enum MergeLogsError {
+    /// The log at this position is none.
+    #[error("log {0} is no interval log of HdrHistogram")]
+    Form(usize),
+    /// The sum cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+/// How a log begins.
+fn heading(start: SystemTime) -> IntervalLogWriterBuilder {
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder
+        .add_comment("[Response times from the intended sending to the last byte, in microseconds]")
+        .add_comment("[Tag: FUNCTION/cold|warm/OUTCOME; an interval has the calls that ended in it]")
+        .add_comment(&format!("[Logged with faas-lab {}]", env!("CARGO_PKG_VERSION")))
+        .with_start_time(start)
+        .with_base_time(start);
+    builder
+}
+
 /// A tag has no commas and no white space.
 fn plain(c: char) -> char {
     if c == ',' || c.is_whitespace() { '_' } else { c }
@@ -110,11 +172,7 @@ fn plain(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use hdrhistogram::Histogram;
-    use hdrhistogram::serialization::Deserializer;
-    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -171,6 +229,35 @@ mod tests {
         }
         let starts: Vec<f64> = read(&log.finish().expect("memory")).into_iter().map(|(_, start, _)| start).collect();
         assert_eq!(starts, [0.0, 1.0, 2.0, 100.0, 2000.0]);
+    }
+
+    #[test]
+    fn the_logs_of_parts_add_up_to_the_log_of_the_whole() {
+        let (mut parts, mut whole) = ([log(), log(), log()], log());
+        for k in 0..3000u64 {
+            let (at, took) = (at(k * 2), Span::from_millis(1 + k % 500));
+            parts[(k % 3) as usize].enter(0, k % 50 == 0, OutcomeKind::Ok, at, took);
+            whole.enter(0, k % 50 == 0, OutcomeKind::Ok, at, took);
+        }
+        let logs = parts.map(|part| part.finish().expect("memory"));
+        let mut joined = Vec::new();
+        merge(&logs, SystemTime::UNIX_EPOCH, &mut joined).expect("memory");
+        // Within an interval the order of lines is their tags'.
+        let sorted = |bytes: &[u8]| {
+            let mut lines = read(bytes);
+            lines.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+            lines
+        };
+        assert_eq!(sorted(&joined), sorted(&whole.finish().expect("memory")));
+        let torn = merge(&[joined[..joined.len() - 40].to_vec()], SystemTime::UNIX_EPOCH, Vec::new());
+        assert!(matches!(torn, Err(MergeLogsError::Form(0))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_log_ends_in_an_answer(text in "\\PC{0,60}|(Tag=a,|0\\.5,|1,|HISTFAAA|#\\[|\n){0,12}") {
+            let _ = merge(&[text.into_bytes()], SystemTime::UNIX_EPOCH, Vec::new());
+        }
     }
 
     #[test]

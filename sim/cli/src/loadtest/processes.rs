@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use faas_lab_loadgen::shard::Shard;
 
-use super::groups::part_folder;
+use super::shards::part_folder;
 use crate::failure::Failure;
 use crate::interrupt;
 
