@@ -87,6 +87,23 @@ pub enum Fault {
     Other,
 }
 
+impl Fault {
+    /// The name that results use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fault::Name => "name",
+            Fault::Connect => "connect",
+            Fault::ConnectTimeout => "connect-timeout",
+            Fault::Tls => "tls",
+            Fault::ClientTimeout => "client-timeout",
+            Fault::Closed => "closed",
+            Fault::Cut => "cut",
+            Fault::Garbage => "garbage",
+            Fault::Other => "other",
+        }
+    }
+}
+
 /// What a platform's headers say about a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signs {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use faas_lab_model::metrics::measurement::{
     CallbackCounts, ClientUse, ErrorReason, Invalidity, LoadMode, Measurement, ShardOf,
 };
-use faas_lab_model::metrics::result::{HistogramData, RunResult, Series, Source, Warning, Window, metric};
+use faas_lab_model::metrics::result::{self, HistogramData, RunResult, Series, Source, Warning, Window, metric};
 use faas_lab_model::metrics::{Ledger, assemble};
 use faas_lab_model::scenario::{Loader, Need, Recorded, Scenario};
 use faas_lab_model::time::{SimTime, Span};
@@ -96,6 +96,8 @@ pub fn merge(mut parts: Vec<Part>, command: String) -> Result<RunResult, MergeEr
     let duration = windows.fold(f64::INFINITY, f64::min);
     let end = SimTime::ZERO + Span::from_secs_f64(duration);
     let mut record = ledger.close(end, scenario.seed, stopped);
+    let duplicates = measured.iter().filter_map(|it| Some(it.callbacks.as_ref()?.duplicates)).reduce(|a, b| a + b);
+    record.metrics.extend(duplicates.map(|duplicates| (result::DUPLICATES, duplicates as f64)));
     // What the ledger cannot know, the parts have sampled of the same platform.
     let sampled = |of: &dyn Fn(&Part) -> Option<BTreeMap<String, f64>>, own: &mut BTreeMap<&'static str, f64>| {
         for (key, value) in means(parts.iter().filter_map(of)) {
@@ -124,10 +126,12 @@ pub fn merge(mut parts: Vec<Part>, command: String) -> Result<RunResult, MergeEr
             whole.warnings.push(warning.clone());
         }
     }
-    whole.warnings.extend(measurement.reasons.iter().map(|reason| Warning {
-        code: format!("invalid-{}", reason.code),
-        text: reason.text.clone(),
-    }));
+    whole.warnings.extend(
+        measurement
+            .reasons
+            .iter()
+            .map(|reason| Warning { code: format!("invalid-{}", reason.code), text: reason.text.clone() }),
+    );
     whole.measurement = Some(Box::new(measurement));
     Ok(whole)
 }
@@ -210,7 +214,8 @@ fn platform_series(parts: &[Part], own: &[Series]) -> Vec<Series> {
         if own.iter().chain(&joined).any(|known| same(known, series)) {
             continue;
         }
-        let all = || parts.iter().filter_map(|part| part.result.timeline.series.iter().find(|other| same(other, series)));
+        let all =
+            || parts.iter().filter_map(|part| part.result.timeline.series.iter().find(|other| same(other, series)));
         let steps = all().map(|series| series.mean.len()).max().unwrap_or(0);
         let at = |step: usize| all().filter_map(move |series| series.mean.get(step).copied());
         joined.push(Series {
@@ -265,7 +270,8 @@ fn measurement(parts: &[Part], measured: &[&Measurement], count: u32) -> Result<
 fn reasons(measured: &[&Measurement], count: u32) -> Vec<Invalidity> {
     let mut reasons = Vec::new();
     let there: BTreeSet<u32> = measured.iter().filter_map(|it| Some(it.shard?.index)).collect();
-    let missing: Vec<String> = (0..count).filter(|index| !there.contains(index)).map(|index| index.to_string()).collect();
+    let missing: Vec<String> =
+        (0..count).filter(|index| !there.contains(index)).map(|index| index.to_string()).collect();
     if !missing.is_empty() {
         let (parts, are) = if missing.len() == 1 { ("part", "is") } else { ("parts", "are") };
         let text = format!(

@@ -12,6 +12,12 @@ pub struct Shard {
     count: u32,
 }
 
+impl Default for Shard {
+    fn default() -> Shard {
+        Shard::WHOLE
+    }
+}
+
 impl Shard {
     /// The run as a whole.
     pub const WHOLE: Shard = Shard { index: 0, count: 1 };
@@ -88,6 +94,12 @@ pub fn instant(text: &str) -> Result<SystemTime, StartError> {
     let seconds = text.parse::<f64>().ok().filter(|secs| secs.is_finite() && (0.0..1e11).contains(secs));
     let since = seconds.map(Duration::from_secs_f64);
     since.map(|since| SystemTime::UNIX_EPOCH + since).ok_or_else(|| StartError::NoInstant(text.to_owned()))
+}
+
+/// An instant as RFC 3339 has it, in whole seconds of UTC.
+pub fn rfc3339(at: SystemTime) -> String {
+    let at = Timestamp::try_from(at).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 /// How long from `now` to the start at `at`.
@@ -208,6 +220,7 @@ mod tests {
         assert_eq!(until(in_secs(60), now), Ok(Duration::from_secs(60)));
         assert_eq!(until(in_secs(-3), now), Err(StartError::Late(Duration::from_secs(3))));
         assert_eq!(until(in_secs(7200), now), Err(StartError::Far(Duration::from_secs(7200))));
+        assert_eq!(rfc3339(in_secs(-1)), "1970-01-12T13:46:39Z");
         assert!(Shard::new(3, 3).is_none() && Shard::new(0, 0).is_none());
     }
 }

@@ -10,6 +10,7 @@ mod hidden;
 mod init;
 mod interrupt;
 mod list;
+mod loadtest;
 mod man;
 mod optimize;
 mod output;
@@ -60,6 +61,8 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Ping(arguments) => ping::run(&arguments),
+        Command::Loadtest(arguments) => loadtest::run(&arguments),
+        Command::Merge(arguments) => loadtest::merge(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

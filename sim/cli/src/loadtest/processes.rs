@@ -8,24 +8,64 @@ use std::time::{Duration, SystemTime};
 
 use faas_lab_loadgen::shard::Shard;
 
-use super::shards::part_folder;
-use crate::failure::Failure;
-use crate::interrupt;
+use super::groups::part_folder;
+use super::{merge, written};
+use crate::args::LoadtestArguments;
+use crate::failure::{Failure, Outcome};
+use crate::output::Staging;
+use crate::{interrupt, terminal};
 
 /// From starting the processes to the start of the schedule: on a busy machine they need some time to be ready.
-pub(super) const LEAD: Duration = Duration::from_secs(3);
+const LEAD: Duration = Duration::from_secs(3);
 
 /// Flags that a part does not inherit: those with a value, and those without.
 const VALUED: [&str; 3] = ["--processes", "--out", "--start-at"];
 const BARE: [&str; 3] = ["--json", "--quiet", "-q"];
+
+/// Runs a load test in `count` processes, and joins what they measured into `folder`.
+pub(super) fn run(arguments: &LoadtestArguments, count: u32, folder: &Path) -> Result<Outcome, Failure> {
+    // Whether the result can be written is better known before the run.
+    let staging = Staging::new(folder)?;
+    let parts = Parts::new(folder)?;
+    if !arguments.quiet {
+        terminal::complain(&format!(
+            "{count} processes start in {} s, and are joined when all have ended.",
+            LEAD.as_secs()
+        ));
+    }
+    let given: Vec<OsString> = std::env::args_os().collect();
+    let folders = spread(&given, count, &parts.0)?;
+    let how = merge::How { command: written::command(arguments), json: arguments.json, quiet: arguments.quiet };
+    merge::join(&folders, staging, &how)
+}
+
+/// A hidden folder for the parts, which goes when they are joined.
+struct Parts(PathBuf);
+
+impl Parts {
+    fn new(folder: &Path) -> Result<Parts, Failure> {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let path = folder.with_file_name(format!(".{name}.{}.parts", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|error| Failure::with_path("create the folder", &path, &error))?;
+        Ok(Parts(path))
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        // What cannot be removed is in nobody's way.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// Runs `count` parts with the arguments of this process, each into its folder below `folder`, and waits for all. Returns
 /// the folders of those that left a result.
 ///
 /// # Errors
 /// If a part could not run at all.
-pub(super) fn spread(arguments: &[OsString], count: u32, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let program = std::env::current_exe().map_err(|error| Failure::new(format!("cannot find this program: {error}")))?;
+fn spread(arguments: &[OsString], count: u32, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let program =
+        std::env::current_exe().map_err(|error| Failure::new(format!("cannot find this program: {error}")))?;
     let start = (SystemTime::now() + LEAD).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let inherited = without(arguments);
     let parts: Vec<Shard> = (0..count).filter_map(|index| Shard::new(index, count)).collect();
@@ -36,7 +76,7 @@ pub(super) fn spread(arguments: &[OsString], count: u32, folder: &Path) -> Resul
             .args(&inherited)
             .arg(format!("--shard={}/{}", part.index(), part.count()))
             .arg(format!("--start-at={}.{:03}", start.as_secs(), start.subsec_millis()))
-            .arg(joined("--out=", &part_folder(folder, *part)))
+            .arg(joined("--out=", folder))
             .arg("--quiet")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
@@ -125,7 +165,8 @@ mod tests {
 
     #[test]
     fn parts_inherit_everything_but_what_they_are_told() {
-        let given = "faas-lab loadtest x.toml --processes 4 --out dir --rate=5 --start-at=1 --json -q --data --quiet=no -H a";
+        let given =
+            "faas-lab loadtest x.toml --processes 4 --out dir --rate=5 --start-at=1 --json -q --data --quiet=no -H a";
         let given: Vec<OsString> = given.split(' ').map(OsString::from).collect();
         let kept = without(&given);
         assert_eq!(kept, ["loadtest", "x.toml", "--rate=5", "--data", "--quiet=no", "-H", "a"].map(OsString::from));

@@ -237,7 +237,10 @@ mod tests {
             let all = of(&times(n));
             let read: TimeHistogram =
                 serde_json::from_str(&serde_json::to_string(&all).expect("JSON")).expect("what was written");
-            assert_eq!((read.count(), read.min(), read.max(), read.mean()), (all.count(), all.min(), all.max(), all.mean()));
+            assert_eq!(
+                (read.count(), read.min(), read.max(), read.mean()),
+                (all.count(), all.min(), all.max(), all.mean())
+            );
             assert_eq!(read.histogram(), all.histogram());
             assert_eq!(read.quantile(0.99), all.quantile(0.99));
             let mut twice = read.clone();

@@ -134,12 +134,7 @@ impl Ledger {
     /// For so many functions, with the measured window from `warm_up` to `duration`, and series in `steps` steps.
     pub fn new(functions: usize, warm_up: SimTime, duration: Span, steps: usize) -> Ledger {
         let steps = steps.max(1);
-        let page = Page {
-            cohort: Cohort::default(),
-            usage: Usage::default(),
-            stay: 0,
-            steps: Steps::new(steps),
-        };
+        let page = Page { cohort: Cohort::default(), usage: Usage::default(), stay: 0, steps: Steps::new(steps) };
         Ledger {
             functions: vec![page; functions],
             warm_up,
@@ -247,8 +242,10 @@ impl Ledger {
         // The last step may be shorter than the others, and after an early end there are fewer of them.
         let step = self.step.as_nanos();
         let reached = (end.as_nanos().div_ceil(step) as usize).min(self.functions.first().map_or(0, Page::steps));
-        let lengths: Vec<f64> =
-            (0..reached as u64).map(|k| ((k + 1) * step).min(end.as_nanos()) - k * step).map(|n| n as f64 * 1e-9).collect();
+        let lengths: Vec<f64> = (0..reached as u64)
+            .map(|k| ((k + 1) * step).min(end.as_nanos()) - k * step)
+            .map(|n| n as f64 * 1e-9)
+            .collect();
 
         let mut whole = Cohort::default();
         let mut steps = Steps::new(self.functions.first().map_or(1, Page::steps));
@@ -372,9 +369,15 @@ mod tests {
             let read: Ledger = serde_json::from_str(&text).expect("what was written");
             assert!(read.is_like(&ledger));
             let (read, ledger) = (read.close(at(10_000), Seed(1), false), ledger.close(at(10_000), Seed(1), false));
-            assert_eq!((read.metrics, read.series, read.cold_starts), (ledger.metrics, ledger.series, ledger.cold_starts));
+            assert_eq!(
+                (read.metrics, read.series, read.cold_starts),
+                (ledger.metrics, ledger.series, ledger.cold_starts)
+            );
             for (read, written) in read.functions.iter().zip(&ledger.functions) {
-                assert_eq!((&read.outcomes, &read.usage, &read.parts), (&written.outcomes, &written.usage, &written.parts));
+                assert_eq!(
+                    (&read.outcomes, &read.usage, &read.parts),
+                    (&written.outcomes, &written.usage, &written.parts)
+                );
             }
         }
         let torn = r#"{"functions":[],"warm_up":0,"duration":1,"step":1}"#;

@@ -45,8 +45,43 @@ pub struct Measurement {
     pub connecting: Option<HistogramData>,
     /// From sending to the last byte: what a tester says that does not count its own lateness.
     pub from_sending: Option<HistogramData>,
+    /// How it was told which requests met a cold start: `platform` (it says so), `first-answer` (a replica's first),
+    /// `replicas` (none was ready), `nothing` (then all count as warm).
+    pub cold_told_by: String,
     /// What errors said of themselves, most frequent first.
     pub errors: Vec<ErrorReason>,
+    /// What became of asynchronous invocations; absent if there were none.
+    pub callbacks: Option<CallbackCounts>,
+    /// Which part of a whole this is; absent from a whole.
+    pub shard: Option<ShardOf>,
+}
+
+/// What became of asynchronous invocations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallbackCounts {
+    /// Accepted with 202.
+    pub accepted: u64,
+    /// Of those, with a callback.
+    pub returned: u64,
+    /// Of those, without one at the end.
+    pub lost: u64,
+    /// Callbacks that had come before.
+    pub duplicates: u64,
+    /// Callbacks that say another status than 2xx.
+    pub failures: u64,
+    /// From acceptance to callback.
+    pub delays: Option<HistogramData>,
+}
+
+/// A part of a run that is shared by several clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShardOf {
+    /// Which, from 0.
+    pub index: u32,
+    /// Of how many.
+    pub count: u32,
 }
 
 /// What was driven.
