@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use faas_lab_model::time::Span;
 use jiff::Timestamp;
 use thiserror::Error;
 
@@ -71,12 +72,18 @@ pub enum StartError {
     NoInstant(String),
     /// It is over.
     #[error(
-        "the run was to start {0:.1?} ago: the other parts have started without this one; start all again with a later instant"
+        "the run was to start {} ago: the other parts have started without this one; start all again with a later instant",
+        rough(*.0)
     )]
     Late(Duration),
     /// It is too far away to be meant.
-    #[error("the run is to start in {0:.0?}, and waits for an hour at most: is the clock of this machine right?")]
+    #[error("the run is to start in {}, and waits for an hour at most: is the clock of this machine right?", rough(*.0))]
     Far(Duration),
+}
+
+/// In whole seconds, as people write them.
+fn rough(span: Duration) -> Span {
+    Span::from_secs(span.as_secs().max(1))
 }
 
 /// Longest that a run waits for its start.
@@ -120,7 +127,7 @@ mod tests {
     use faas_lab_model::distributions::Distribution;
     use faas_lab_model::rng::Seed;
     use faas_lab_model::scenario::{Arrivals, Cron, MmppState, ShapePoint};
-    use faas_lab_model::time::{SimTime, Span};
+    use faas_lab_model::time::SimTime;
     use faas_lab_model::units::Rate;
     use proptest::prelude::*;
 

@@ -47,8 +47,8 @@ pub(crate) fn run(arguments: &LoadtestArguments) -> Result<Outcome, Failure> {
     }
     let part = arguments.share.part()?;
     let folder = if part.is_part() { groups::part_folder(&folder, part) } else { folder };
-    let staging = Staging::new(&folder)?;
     let plan = plan(arguments, scenario, &target)?;
+    let staging = Staging::new(&folder)?;
 
     let files = Files::create(&plan.scenario, &staging, arguments.requests)?;
     let line = Line::new(arguments.quiet);

@@ -9,7 +9,7 @@ pub(super) fn text(found: &Findings) -> String {
     let mut text = String::new();
     if let Some(gateway) = &found.gateway {
         let row = |text: &mut String, name: &str, value: &str| {
-            let _ = writeln!(text, "  {name:<12} {value}");
+            let _ = writeln!(text, "  {name:<17} {value}");
         };
         let _ = writeln!(text, "{} is there.\n", gateway.url);
         row(&mut text, "round trip", &format!("{:.2} ms", gateway.round_trip_seconds * 1e3));
@@ -45,6 +45,9 @@ pub(super) fn text(found: &Findings) -> String {
             timeout("exec_timeout"),
             timeout("write_timeout")
         );
+    }
+    if found.functions.iter().any(|function| function.timeouts.values().any(|timeout| timeout.ends_with("(default)"))) {
+        text.push_str("(default): the deployment does not set it; the image may.\n");
     }
     text.push('\n');
     for finding in &found.findings {
