@@ -212,9 +212,11 @@ impl Book {
         });
         lock(&self.pages[own]).enter(&seen);
         if self.copied {
-            // Nobody listens any more only when the run is over.
             let copies = self.copies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let _ = copies.as_ref().map(|copies| copies.send(seen));
+            if let Some(copies) = copies.as_ref() {
+                // Nobody listens any more only when the run is over.
+                let _ = copies.send(seen);
+            }
         }
     }
 

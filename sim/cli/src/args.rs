@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Start a gateway and functions on this machine
     Up(UpArguments),
     /// Drive a live gateway with a scenario's arrivals, and measure so that the numbers can be trusted
-    Loadtest(LoadtestArguments),
+    Loadtest(Box<LoadtestArguments>),
     /// Join what the parts of a shared load test have measured
     Merge(crate::loadtest::MergeArguments),
     /// Ask a gateway who it is, and check that the timeouts on the way to functions agree

@@ -83,10 +83,6 @@ pub(crate) struct CallbackArguments {
     /// The address that the gateway is told, if it is not the one that is listened on
     #[arg(long, value_name = "URL")]
     pub(crate) callback_url: Option<url::Url>,
-
-    /// How long to wait for callbacks after the last arrival [default: the scenario's drain]
-    #[arg(long, value_name = "SPAN", value_parser = span)]
-    pub(crate) callback_wait: Option<Duration>,
 }
 
 /// How a run is shared between processes and machines.
