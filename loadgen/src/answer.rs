@@ -34,10 +34,34 @@ pub struct Answer {
     pub expected: Option<u64>,
     /// How the exchange broke, if it did.
     pub fault: Option<Fault>,
+    /// From sending to the end, without the time before it was sent: which timeout was over is told by it.
+    pub took: Span,
     /// What the platform said of itself.
     pub signs: Signs,
     /// The beginning of an error's body: one line, at most 200 bytes.
     pub reason: Option<String>,
+}
+
+impl Answer {
+    /// Whether its head said that the call was not done.
+    pub fn is_refusal(&self) -> bool {
+        self.status.is_some_and(|status| !(200..300).contains(&status))
+    }
+
+    /// Whether fewer bytes came than were announced.
+    pub fn is_short(&self) -> bool {
+        self.expected.is_some_and(|expected| self.received < expected)
+    }
+
+    /// Whether there was nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.received == 0
+    }
+
+    /// Whether the connection was closed before its head.
+    pub fn was_closed(&self) -> bool {
+        self.fault == Some(Fault::Closed)
+    }
 }
 
 /// How an exchange broke.
@@ -63,6 +87,23 @@ pub enum Fault {
     Other,
 }
 
+impl Fault {
+    /// The name that results use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Fault::Name => "name",
+            Fault::Connect => "connect",
+            Fault::ConnectTimeout => "connect-timeout",
+            Fault::Tls => "tls",
+            Fault::ClientTimeout => "client-timeout",
+            Fault::Closed => "closed",
+            Fault::Cut => "cut",
+            Fault::Garbage => "garbage",
+            Fault::Other => "other",
+        }
+    }
+}
+
 /// What a platform's headers say about a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signs {
@@ -74,4 +115,8 @@ pub struct Signs {
     pub inside: Option<Span>,
     /// Name of the call, by which a callback is recognised.
     pub call_id: Option<String>,
+    /// Which part of the platform wrote the answer, where it was not the function: `gateway`, `of-watchdog`, ….
+    pub internal: Option<String>,
+    /// Whether the platform says of every call that was held for a replica that it was, so that no word means no.
+    pub tells_held: bool,
 }

@@ -87,6 +87,46 @@ pub struct RequestRow<'a> {
     pub body_bytes: u64,
 }
 
+/// One call of a live run; its fields are the columns of its `requests.csv`, in this order. Times are seconds since the
+/// start of the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CallRow<'a> {
+    /// Number in its workload, from 0.
+    pub number: u64,
+    /// Name of the workload that it belongs to.
+    pub workload: &'a str,
+    /// Name of the function that it called.
+    pub function: &'a str,
+    /// When it was meant to be sent.
+    pub intended_seconds: f64,
+    /// When it was sent.
+    pub sent_seconds: f64,
+    /// How long a connection took to open for it; empty if none was.
+    pub connecting_seconds: Option<f64>,
+    /// When the answer's first byte came; empty if none did.
+    pub first_byte_seconds: Option<f64>,
+    /// When its last byte came, or the call was given up.
+    pub ended_seconds: f64,
+    /// How it ended, as in `result.json`.
+    pub outcome: &'a str,
+    /// Which hop decided that; empty where it is not known or does not matter.
+    pub hop: Option<&'a str>,
+    /// HTTP status; empty if none came.
+    pub status: Option<u16>,
+    /// How the exchange broke; empty if it did not.
+    pub fault: Option<&'a str>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Whether it met a cold start.
+    pub cold: bool,
+    /// The replica that answered, if it says so.
+    pub replica: Option<&'a str>,
+    /// Bytes of the body that came.
+    pub body_bytes: u64,
+    /// The beginning of an error's body.
+    pub reason: Option<&'a str>,
+}
+
 /// Writes requests as they end; memory does not grow with their number.
 pub struct RequestsCsv<W: Write> {
     writer: Writer<W>,
@@ -106,6 +146,19 @@ impl<W: Write> RequestsCsv<W> {
             ended_seconds: rounded(row.ended_seconds),
             waiting_seconds: rounded(row.waiting_seconds),
             service_seconds: rounded(row.service_seconds),
+            ..*row
+        };
+        Ok(self.writer.serialize(row)?)
+    }
+
+    /// Adds one call of a live run.
+    pub fn write_call(&mut self, row: &CallRow<'_>) -> Result<(), ReportError> {
+        let row = CallRow {
+            intended_seconds: rounded(row.intended_seconds),
+            sent_seconds: rounded(row.sent_seconds),
+            connecting_seconds: row.connecting_seconds.map(rounded),
+            first_byte_seconds: row.first_byte_seconds.map(rounded),
+            ended_seconds: rounded(row.ended_seconds),
             ..*row
         };
         Ok(self.writer.serialize(row)?)

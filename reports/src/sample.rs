@@ -127,6 +127,7 @@ pub fn one_function() -> RunResult {
 pub fn nothing() -> RunResult {
     RunResult {
         schema_version: SCHEMA_VERSION,
+        measurement: None,
         source: Source::Simulated,
         tool: Tool { name: "faas-lab".to_owned(), version: "0.1.0".to_owned() },
         name: "pi4-k3s".to_owned(),

@@ -44,6 +44,12 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Start a gateway and functions on this machine
     Up(UpArguments),
+    /// Drive a live gateway with a scenario's arrivals, and measure so that the numbers can be trusted
+    Loadtest(Box<LoadtestArguments>),
+    /// Join what the parts of a shared load test have measured
+    Merge(crate::loadtest::MergeArguments),
+    /// Ask a gateway who it is, and check that the timeouts on the way to functions agree
+    Ping(crate::ping::PingArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder
@@ -445,6 +451,107 @@ pub(crate) struct GatewayTimeouts {
     pub(crate) read_timeout: Option<Duration>,
 }
 
+/// Drive a live gateway with a scenario's arrivals, and measure so that the numbers can be trusted
+///
+/// Requests are sent when the schedule says, whatever the answers do, and response times count from then. The same scenario
+/// and seed give the same arrivals as in the simulator, and the result has the same form. Without a scenario, --function
+/// with --rate or --users makes one. Ctrl-C ends the run with what is done; a second Ctrl-C ends it at once.
+///
+/// Exit codes: 0 done, every objective met; 1 an objective was missed; 2 could not run; 3 ended early, or the measurement
+/// cannot be trusted: the reasons are in the report.
+#[derive(Args, Debug)]
+pub(crate) struct LoadtestArguments {
+    /// The scenario file
+    pub(crate) scenario: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) target: crate::target::TargetArguments,
+
+    /// Function to call, without a scenario
+    #[arg(long, value_name = "NAME", conflicts_with = "scenario", required_unless_present = "scenario")]
+    pub(crate) function: Option<String>,
+
+    /// Requests per second, instead of the scenario's arrivals: Poisson, unless --constant
+    #[arg(long, value_name = "RATE", conflicts_with = "users", value_parser = arrival_rate)]
+    pub(crate) rate: Option<f64>,
+
+    /// Equal gaps between requests
+    #[arg(long, requires = "rate")]
+    pub(crate) constant: bool,
+
+    /// Users who wait for their answers, instead of the scenario's arrivals
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) users: Option<u32>,
+
+    /// Time that each user thinks between an answer and the next request, such as 1s
+    #[arg(long, value_name = "SPAN", requires = "users", default_value = "0s")]
+    pub(crate) think: String,
+
+    /// How long requests are sent, such as 2m [default: the scenario's, or 30s]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) duration: Option<String>,
+
+    /// What is left out of statistics at the start [default: the scenario's, or nothing]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) warm_up: Option<String>,
+
+    /// After how long a request is given up [default: the scenario's, or 65s]
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) timeout: Option<String>,
+
+    /// A bound that decides the exit code: METRIC<BOUND, such as 'p95<500ms' or 'errors<1%'; may be repeated
+    #[arg(long, value_name = "BOUND")]
+    pub(crate) objective: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) call: crate::loadtest::groups::CallArguments,
+
+    /// Most requests in flight at once [default: enough for a target that stalls for five seconds, at most 4096]
+    #[arg(long, value_name = "N", value_parser = in_flight)]
+    pub(crate) in_flight: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) probe: crate::loadtest::groups::ProbeArguments,
+
+    #[command(flatten)]
+    pub(crate) callbacks: crate::loadtest::groups::CallbackArguments,
+
+    #[command(flatten)]
+    pub(crate) share: crate::loadtest::groups::ShardArguments,
+
+    /// Seed of the schedule, instead of the scenario's
+    #[arg(long, allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: Option<u64>,
+
+    /// Override a value of the scenario; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<String>,
+
+    /// Folder for the results, replaced as a whole [default: faas-lab-results/NAME-live]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Also write requests.csv: each call with its instants
+    #[arg(long)]
+    pub(crate) requests: bool,
+
+    /// Goose's own report too: .html (which loads scripts from the network when it is opened), .md or .json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) goose_report: Option<PathBuf>,
+
+    /// Goose's live dashboard on this machine, at this port
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "5118")]
+    pub(crate) dashboard: Option<u16>,
+
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArguments {
     /// The shell
@@ -475,6 +582,26 @@ fn timeout(text: &str) -> Result<Duration, String> {
 /// Any number of 64 bits.
 fn seed(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("write a whole number from 0 to {}", u64::MAX))
+}
+
+/// `100`, `100/s` or `6/m`, in requests per second.
+fn arrival_rate(text: &str) -> Result<f64, String> {
+    let (number, per) = match text.split_once('/') {
+        None | Some((_, "s")) => (text.trim_end_matches("/s"), 1.0),
+        Some((number, "m" | "min")) => (number, 60.0),
+        Some((number, "h")) => (number, 3600.0),
+        Some(_) => (text, 1.0),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e7 => Ok(rate / per),
+        _ => Err("write requests per second, such as 100, 100/s or 6/m".to_owned()),
+    }
+}
+
+/// From 1 to 1,000,000.
+fn in_flight(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| "write a number from 1 to 1000000".to_owned())
 }
 
 /// From 1 to 1024.

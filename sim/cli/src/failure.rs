@@ -19,6 +19,8 @@ pub(crate) enum Outcome {
     EndedEarly,
     /// What was asked cannot be told from what there is.
     Undecided,
+    /// It was measured in a way that cannot be trusted.
+    Invalid,
 }
 
 impl Outcome {
@@ -26,7 +28,7 @@ impl Outcome {
         match self {
             Outcome::Done => 0,
             Outcome::Missed => 1,
-            Outcome::EndedEarly | Outcome::Undecided => 3,
+            Outcome::EndedEarly | Outcome::Undecided | Outcome::Invalid => 3,
         }
     }
 }

@@ -10,9 +10,11 @@ mod hidden;
 mod init;
 mod interrupt;
 mod list;
+mod loadtest;
 mod man;
 mod optimize;
 mod output;
+mod ping;
 mod progress;
 mod report;
 mod requests;
@@ -20,6 +22,7 @@ mod schema;
 mod serve;
 mod simulate;
 mod sweep;
+mod target;
 mod terminal;
 mod up;
 
@@ -57,6 +60,9 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
+        Command::Ping(arguments) => ping::run(&arguments),
+        Command::Loadtest(arguments) => loadtest::run(&arguments),
+        Command::Merge(arguments) => loadtest::merge(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

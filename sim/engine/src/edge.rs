@@ -3,8 +3,8 @@
 use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};
 use faas_lab_model::metrics::result::OutcomeKind;
 use faas_lab_model::metrics::{Ended, Ending, Hop, Part};
-use faas_lab_model::rng::{Seed, Uniforms};
-use faas_lab_model::scenario::{Arrivals, Backoff, Invocation, Jitter, Scenario, Workload};
+use faas_lab_model::rng::Seed;
+use faas_lab_model::scenario::{Arrivals, Invocation, Scenario, Workload};
 use faas_lab_model::time::{SimTime, Span};
 use faas_lab_model::units::{ByteRate, Bytes};
 
@@ -40,26 +40,6 @@ impl Source {
 /// Time that so many bytes take.
 pub(crate) fn transfer(bytes: Bytes, rate: Option<ByteRate>) -> Span {
     rate.map_or(Span::ZERO, |rate| Span::from_secs_f64(bytes.0 as f64 / rate.0))
-}
-
-/// The delay before the attempt after `attempt`.
-pub(crate) fn back_off(backoff: &Backoff, attempt: u32, draws: &mut impl Uniforms) -> Span {
-    // Beyond the longest delay, further growth changes nothing.
-    let growth = match backoff.factor {
-        1.0 => Some(1.0),
-        factor => (1..attempt).try_fold(1.0f64, |growth, _| {
-            let next = growth * factor;
-            next.is_finite().then_some(next)
-        }),
-    };
-    let delay = growth
-        .map_or(backoff.max, |growth| Span::from_secs_f64(backoff.initial.as_secs_f64() * growth).min(backoff.max));
-    let secs = delay.as_secs_f64();
-    match backoff.jitter {
-        Jitter::None => delay,
-        Jitter::Full => Span::from_secs_f64(secs * draws.uniform()),
-        Jitter::Equal => Span::from_secs_f64(secs * (0.5 + 0.5 * draws.uniform())),
-    }
 }
 
 /// The pause of a user who does not think and had an answer in no time at all, as refusals are without a network: else
@@ -234,7 +214,7 @@ impl World<'_> {
         if call.attempt >= retries.attempts || !retryable {
             return false;
         }
-        let delay = back_off(&retries.backoff, call.attempt, &mut self.keys.back_off.draws(call.entity, call.attempt));
+        let delay = retries.backoff.delay(call.attempt, &mut self.keys.back_off.draws(call.entity, call.attempt));
         let (function, born, next) = (call.function as usize, call.born, call.next_attempt());
         let in_cohort = self.recorder.in_cohort(born);
         self.recorder.functions[function].retry(in_cohort);

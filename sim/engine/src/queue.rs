@@ -11,7 +11,6 @@ use faas_lab_model::scenario::AsyncQueue;
 use faas_lab_model::time::{SimTime, Span};
 
 use crate::call::{Call, CallId, Origin, Stage};
-use crate::edge::back_off;
 use crate::event::Event;
 use crate::world::World;
 
@@ -217,7 +216,7 @@ impl World<'_> {
         let retryable = ending.status.is_none_or(|status| settings.retry_codes.contains(&status));
         if ending.kind != OutcomeKind::Ok && retryable && message.attempts < settings.attempts {
             let mut draws = self.keys.back_off.draws(call.entity, message.attempts);
-            let back_off = back_off(&settings.backoff, message.attempts, &mut draws);
+            let back_off = settings.backoff.delay(message.attempts, &mut draws);
             let delay = match (settings.retry_after, ending.status) {
                 (Some(after), Some(429 | 503)) => after.max(settings.backoff.initial),
                 _ => back_off,

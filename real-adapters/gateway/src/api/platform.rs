@@ -33,6 +33,7 @@ struct AlertLabels {
 impl Inner {
     pub(super) fn info(&self) -> Response<Body> {
         let version = json!({ "sha": self.options.commit, "release": self.options.version });
+        let span = faas_lab_http::go::format_duration;
         reply::json(&json!({
             "provider": {
                 "provider": self.provider.name(),
@@ -41,6 +42,12 @@ impl Inner {
             },
             "version": { "commit_message": "", "sha": self.options.commit, "release": self.options.version },
             "arch": std::env::consts::ARCH,
+            // Not part of OpenFaaS's API: nobody can tell whether timeouts agree without knowing them.
+            "timeouts": {
+                "read": span(self.options.read_timeout),
+                "write": span(self.options.write_timeout),
+                "upstream": span(self.options.upstream_timeout),
+            },
         }))
     }
 

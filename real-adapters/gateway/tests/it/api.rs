@@ -162,6 +162,7 @@ async fn info_namespaces_health_and_store() {
     assert_eq!(info["provider"]["provider"], "fake");
     assert_eq!(info["version"]["release"], "1.2.3");
     assert_eq!(info["arch"], std::env::consts::ARCH);
+    assert_eq!(info["timeouts"], json!({ "read": "1m0s", "write": "1m0s", "upstream": "1m0s" }));
     let healthy = lab.get("/healthz").await;
     assert_eq!((healthy.status, healthy.text().as_str()), (StatusCode::OK, "OK"));
     assert_eq!(lab.get("/store.json").await.json(), store);

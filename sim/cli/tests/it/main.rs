@@ -4,7 +4,9 @@ mod compare;
 mod golden;
 mod hostile;
 mod optimize;
+mod ping;
 mod serve;
+mod shared;
 mod sweep;
 mod up;
 

@@ -1,7 +1,7 @@
 //! `faas-lab up` as its users meet it: real processes, real sockets, and faas-cli's own sequences of requests.
 
 mod client;
-mod cluster;
+pub(crate) mod cluster;
 
 use std::collections::BTreeSet;
 use std::fs;

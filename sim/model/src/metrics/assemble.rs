@@ -66,6 +66,7 @@ pub fn assemble(
         provenance: scenario.provenance.clone(),
         warnings: warnings(scenario, &records),
         replications: replications(scenario, &records, metrics),
+        measurement: None,
         summary,
     }
 }
@@ -186,21 +187,25 @@ fn responses(seen: &[&FunctionRecord]) -> Vec<ResponseHistogram> {
     }
     let kinds = merged.iter();
     kinds
-        .filter_map(|(&(cold, outcome), times)| Some(ResponseHistogram { cold, outcome, histogram: encode(times)? }))
+        .filter_map(|(&(cold, outcome), times)| {
+            Some(ResponseHistogram { cold, outcome, histogram: HistogramData::of(times)? })
+        })
         .collect()
 }
 
-/// `None` for an empty histogram.
-fn encode(times: &TimeHistogram) -> Option<HistogramData> {
-    let mut bytes = Vec::new();
-    V2Serializer::new().serialize(&times.histogram(), &mut bytes).expect("writing to memory cannot fail");
-    Some(HistogramData {
-        count: times.count(),
-        mean_seconds: times.mean()?,
-        min_seconds: times.min()?.as_secs_f64(),
-        max_seconds: times.max()?.as_secs_f64(),
-        hdr_v2_base64: BASE64.encode(bytes),
-    })
+impl HistogramData {
+    /// The times as files carry them; `None` for an empty histogram.
+    pub fn of(times: &TimeHistogram) -> Option<HistogramData> {
+        let mut bytes = Vec::new();
+        V2Serializer::new().serialize(&times.histogram(), &mut bytes).expect("writing to memory cannot fail");
+        Some(HistogramData {
+            count: times.count(),
+            mean_seconds: times.mean()?,
+            min_seconds: times.min()?.as_secs_f64(),
+            max_seconds: times.max()?.as_secs_f64(),
+            hdr_v2_base64: BASE64.encode(bytes),
+        })
+    }
 }
 
 /// Means over all successful requests. A share is of the parts' sum, which is the response time if none is missing.
@@ -275,7 +280,9 @@ fn timeline(scenario: &Scenario, records: &[RunRecord]) -> Timeline {
 
 fn nodes(scenario: &Scenario, records: &[RunRecord]) -> Vec<NodeResult> {
     let cores = scenario.nodes.iter().flat_map(|group| (0..group.count).map(|_| group.cores));
-    let nodes = cores.enumerate().filter_map(|(index, cores)| {
+    // A measured run knows nothing of the machines.
+    let seen = records.first().map_or(0, |record| record.nodes.len());
+    let nodes = cores.enumerate().take(seen).filter_map(|(index, cores)| {
         let over = |value: &dyn Fn(&RunRecord) -> f64| -> Option<Estimate> {
             let values: Vec<f64> = records.iter().map(value).filter(|value| value.is_finite()).collect();
             Estimate::from_replications(&values)

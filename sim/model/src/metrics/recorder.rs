@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Gauge;
+use super::cohort::{Cohort, PARTS};
 use super::record::{Ending, FunctionRecord, Hop, NodeRecord, PhaseRecord, RunRecord, SeriesRecord, Usage};
 use super::result::{self, OutcomeKind};
-use super::{Gauge, TimeHistogram};
 use crate::rng::Seed;
 use crate::time::{SimTime, Span};
 
@@ -17,27 +18,6 @@ const MOST_COLD_STARTS: usize = 5000;
 
 /// Functions with a timeline of their own; beyond this many only the whole system has one.
 const MOST_FUNCTION_SERIES: usize = 8;
-
-/// The parts of a response time, in the order a request meets them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Earlier attempts and the delays between them.
-    Retries,
-    /// The way from the client to the gateway and back.
-    Network,
-    /// The gateway's CPU, and waiting for it.
-    Gateway,
-    /// In the queue of asynchronous invocations.
-    Queue,
-    /// Waiting for a replica to start.
-    ColdStart,
-    /// Waiting for a free slot.
-    Waiting,
-    /// Being served.
-    Service,
-}
-
-const PARTS: [&str; 7] = ["retries", "network", "gateway", "queue", "cold start", "waiting", "service"];
 
 /// The phases of a cold start, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +55,8 @@ pub struct Ended {
     pub waiting: Span,
     /// Service time of the last attempt.
     pub service: Span,
-    /// Time in each [`Part`].
-    pub parts: [Span; 7],
+    /// Time in each [`Part`](super::Part).
+    pub parts: [Span; PARTS],
 }
 
 /// Measures one function.
@@ -129,24 +109,6 @@ pub struct Totals {
     /// Asynchronous invocations given up.
     pub dead_letters: u64,
 }
-
-#[derive(Clone, Debug, Default)]
-struct Cohort {
-    offered: u64,
-    ended: u64,
-    outcomes: Vec<(Ending, u64)>,
-    responses: [[Option<Box<TimeHistogram>>; OUTCOMES]; 2],
-    cold: u64,
-    served: u64,
-    waited: u64,
-    waiting_nanos: u128,
-    service_nanos: u128,
-    parts_nanos: [u128; 7],
-    retries: u64,
-    queue_delay: (u64, u128),
-}
-
-const OUTCOMES: usize = 7;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct PhaseSum {
@@ -269,14 +231,15 @@ impl FunctionMeter {
 
     /// A request is tried again.
     pub fn retry(&mut self, in_cohort: bool) {
-        self.cohort.retries += u64::from(in_cohort);
+        if in_cohort {
+            self.cohort.retry();
+        }
     }
 
     /// An asynchronous invocation has ended this long after its 202.
     pub fn queue_delay(&mut self, delay: Span, in_cohort: bool) {
         if in_cohort {
-            self.cohort.queue_delay.0 += 1;
-            self.cohort.queue_delay.1 += u128::from(delay.as_nanos());
+            self.cohort.queue_delay(delay);
         }
     }
 
@@ -300,7 +263,14 @@ impl FunctionMeter {
             self.bins.errors += 1;
         }
         if in_cohort {
-            self.cohort.end(now - ended.born, ended, ok);
+            self.cohort.end(now - ended.born, ended.ending, ended.cold);
+            if ended.served {
+                self.cohort.serve(ended.cold);
+                self.cohort.time(ended.waiting, ended.service);
+            }
+            if ok {
+                self.cohort.divide(&ended.parts);
+            }
         }
     }
 
@@ -329,116 +299,6 @@ impl FunctionMeter {
             init: end.init - start.init,
             duplicates: end.duplicates - start.duplicates,
             dead_letters: end.dead_letters - start.dead_letters,
-        }
-    }
-}
-
-impl Cohort {
-    #[inline]
-    fn end(&mut self, response: Span, ended: &Ended, ok: bool) {
-        self.ended += 1;
-        self.count(ended.ending);
-        self.responses[usize::from(ended.cold)][ended.ending.kind as usize].get_or_insert_default().record(response);
-        if ended.served {
-            self.served += 1;
-            self.cold += u64::from(ended.cold);
-            self.waited += u64::from(!ended.waiting.is_zero());
-            self.waiting_nanos += u128::from(ended.waiting.as_nanos());
-            self.service_nanos += u128::from(ended.service.as_nanos());
-        }
-        if ok {
-            for (sum, part) in self.parts_nanos.iter_mut().zip(&ended.parts) {
-                *sum += u128::from(part.as_nanos());
-            }
-        }
-    }
-
-    #[inline]
-    fn count(&mut self, ending: Ending) {
-        match self.outcomes.iter_mut().find(|(known, _)| *known == ending) {
-            Some((_, count)) => *count += 1,
-            None => self.outcomes.push((ending, 1)),
-        }
-    }
-
-    fn merge(&mut self, other: &Cohort) {
-        self.offered += other.offered;
-        self.ended += other.ended;
-        for (ending, count) in &other.outcomes {
-            match self.outcomes.iter_mut().find(|(known, _)| known == ending) {
-                Some((_, sum)) => *sum += count,
-                None => self.outcomes.push((*ending, *count)),
-            }
-        }
-        for (mine, theirs) in self.responses.iter_mut().flatten().zip(other.responses.iter().flatten()) {
-            if let Some(theirs) = theirs {
-                mine.get_or_insert_default().merge(theirs);
-            }
-        }
-        self.cold += other.cold;
-        self.served += other.served;
-        self.waited += other.waited;
-        self.waiting_nanos += other.waiting_nanos;
-        self.service_nanos += other.service_nanos;
-        self.retries += other.retries;
-        self.queue_delay.0 += other.queue_delay.0;
-        self.queue_delay.1 += other.queue_delay.1;
-    }
-
-    fn of_kind(&self, kind: OutcomeKind) -> u64 {
-        self.outcomes.iter().filter(|(ending, _)| ending.kind == kind).map(|(_, count)| count).sum()
-    }
-
-    fn metrics(&self, window_secs: f64, metrics: &mut BTreeMap<&'static str, f64>) {
-        let mut put = |key, value: f64| {
-            if value.is_finite() {
-                metrics.insert(key, value);
-            }
-        };
-        let offered = self.offered as f64;
-        put(result::OFFERED, offered);
-        let ok = self.of_kind(OutcomeKind::Ok);
-        if self.offered > 0 {
-            put(result::SUCCESS_SHARE, ok as f64 / offered);
-            put(result::ERROR_RATE, (self.offered - ok) as f64 / offered);
-            put(result::REFUSED_SHARE, self.of_kind(OutcomeKind::Refused) as f64 / offered);
-            put(result::TIMED_OUT_SHARE, self.of_kind(OutcomeKind::TimedOut) as f64 / offered);
-            put(result::TRUNCATED_SHARE, self.of_kind(OutcomeKind::Truncated) as f64 / offered);
-            put(result::RETRIES_PER_REQUEST, self.retries as f64 / offered);
-        }
-        put(result::GOODPUT, ok as f64 / window_secs);
-        put(result::COLD_STARTS, self.cold as f64);
-        if self.served > 0 {
-            let served = self.served as f64;
-            put(result::COLD_SHARE, self.cold as f64 / served);
-            put(result::WAITED_SHARE, self.waited as f64 / served);
-            put(result::WAITING_MEAN, self.waiting_nanos as f64 * 1e-9 / served);
-            put(result::SERVICE_MEAN, self.service_nanos as f64 * 1e-9 / served);
-        }
-        if self.queue_delay.0 > 0 {
-            put(result::QUEUE_DELAY_MEAN, self.queue_delay.1 as f64 * 1e-9 / self.queue_delay.0 as f64);
-        }
-        let mut ok_times = TimeHistogram::default();
-        for by_outcome in &self.responses {
-            if let Some(times) = &by_outcome[OutcomeKind::Ok as usize] {
-                ok_times.merge(times);
-            }
-        }
-        let quantiles = [
-            (result::RESPONSE_P50, 0.5),
-            (result::RESPONSE_P90, 0.9),
-            (result::RESPONSE_P95, 0.95),
-            (result::RESPONSE_P99, 0.99),
-            (result::RESPONSE_P999, 0.999),
-        ];
-        for (key, q) in quantiles {
-            if let Some(value) = ok_times.quantile(q) {
-                put(key, value);
-            }
-        }
-        if let (Some(mean), Some(max)) = (ok_times.mean(), ok_times.max()) {
-            put(result::RESPONSE_MEAN, mean);
-            put(result::RESPONSE_MAX, max.as_secs_f64());
         }
     }
 }
@@ -663,29 +523,12 @@ impl FunctionMeter {
     }
 
     fn record(&mut self, metrics: BTreeMap<&'static str, f64>) -> FunctionRecord {
-        const KINDS: [OutcomeKind; OUTCOMES] = [
-            OutcomeKind::Ok,
-            OutcomeKind::Truncated,
-            OutcomeKind::TimedOut,
-            OutcomeKind::Refused,
-            OutcomeKind::Unavailable,
-            OutcomeKind::Failed,
-            OutcomeKind::Unfinished,
-        ];
-        let mut responses = BTreeMap::new();
-        for (cold, by_outcome) in [false, true].into_iter().zip(&mut self.cohort.responses) {
-            for (kind, times) in KINDS.into_iter().zip(by_outcome) {
-                if let Some(times) = times.take() {
-                    responses.insert((cold, kind), *times);
-                }
-            }
-        }
         let totals = self.measured;
         FunctionRecord {
             metrics,
-            outcomes: self.cohort.outcomes.iter().copied().collect(),
-            responses,
-            parts: PARTS.into_iter().zip(self.cohort.parts_nanos.map(|nanos| nanos as f64 * 1e-9)).collect(),
+            outcomes: self.cohort.outcomes(),
+            responses: self.cohort.take_responses(),
+            parts: self.cohort.parts(),
             phases: PHASES
                 .into_iter()
                 .zip(&self.phases)

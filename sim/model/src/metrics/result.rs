@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::measurement::Measurement;
 pub use crate::statistics::Estimate;
 
 /// Version of the schema of `result.json`; goes up when a reader would have to change.
@@ -134,6 +135,9 @@ pub struct RunResult {
     pub provenance: Vec<Provenance>,
     /// Legal but surprising settings and findings.
     pub warnings: Vec<Warning>,
+    /// How it was measured; absent from a simulated result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurement: Option<Box<Measurement>>,
 }
 
 /// Where a result comes from.

@@ -2,6 +2,7 @@
 //!
 //! How it is written, read and checked is in `file.rs` and its neighbours; nothing here parses.
 
+mod backoff;
 mod error;
 mod file;
 mod forms;

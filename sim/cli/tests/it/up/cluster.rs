@@ -97,6 +97,10 @@ impl Platform {
         &self.address
     }
 
+    pub(crate) fn metrics_address(&self) -> &str {
+        &self.metrics
+    }
+
     pub(crate) fn get(&self, target: &str) -> Reply {
         request(&self.address, "GET", target, "", b"").unwrap_or_else(|error| panic!("GET {target}: {error}"))
     }
