@@ -105,6 +105,7 @@ pub fn function(name: &str) -> Function {
             max_inflight: None,
         },
         concurrency: Concurrency::Workers { count: 1, backlog: Some(0) },
+        contention: 0.0,
         cold_start: ColdStart {
             schedule: NONE,
             image: Bytes(0),

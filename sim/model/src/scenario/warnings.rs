@@ -311,8 +311,12 @@ fn mean_rate(arrivals: &Arrivals) -> Option<f64> {
             let total: f64 = states.iter().map(stay).sum();
             Some(states.iter().map(|state| state.rate.0 * stay(state)).sum::<f64>() / total)
         }
-        Arrivals::Batches { size, period } => Some(f64::from(*size) / period.as_secs_f64()),
-        // Rates that change, instants without a law, and users, whose rate depends on the answers.
-        Arrivals::Shape(_) | Arrivals::Cron(_) | Arrivals::Trace(_) | Arrivals::Users(_) => None,
+        Arrivals::Batches { sizes, period } if sizes.len() == 1 => {
+            Some(f64::from(sizes[0].size) / period.as_secs_f64())
+        }
+        // Rates and sizes that change, instants without a law, and users, whose rate depends on the answers.
+        Arrivals::Shape(_) | Arrivals::Batches { .. } | Arrivals::Cron(_) | Arrivals::Trace(_) | Arrivals::Users(_) => {
+            None
+        }
     }
 }
