@@ -300,6 +300,7 @@ fn random_nodes(dice: &mut Dice<'_>, index: u8) -> NodeGroup {
         reserved_cores: dice.pick(&[0.0, 0.2]),
         memory: Bytes(dice.pick(&[4 << 30, 1 << 29])),
         reserved_memory: Bytes(dice.pick(&[0, 1 << 28])),
+        pod_start: dice.rarely(0.2),
         classes: vec![WorkClass {
             name: "work".into(),
             slowdown: dice.pick(&[Distribution::Constant(1.0), Distribution::Uniform { low: 0.5, high: 2.0 }]),

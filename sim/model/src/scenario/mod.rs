@@ -111,6 +111,8 @@ pub struct NodeGroup {
     pub memory: Bytes,
     /// Memory that the system keeps for itself.
     pub reserved_memory: Bytes,
+    /// From placing a replica here to its container running, for functions that tell neither sandbox nor container.
+    pub pod_start: Distribution,
     /// Work classes that this machine knows.
     pub classes: Vec<WorkClass>,
     /// Network link.
