@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Sweep(SweepArguments),
     /// Find the best setting of a scenario under constraints, and say how sure that is
     Optimize(OptimizeArguments),
+    /// Hold the model against what others have measured
+    Validate(ValidateArguments),
+    /// Measure this machine, and derive a profile from it
+    Calibrate(CalibrateArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -315,6 +319,68 @@ pub(crate) struct OptimizeArguments {
     /// Print nothing but errors
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
+}
+
+/// Hold the model against what others have measured
+///
+/// One table: case, quantity, what was published, what is simulated, by how much they differ, the bound that was set in
+/// advance, and whether it is kept. The exit code is 1 if one is not.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("against").args(["published", "data"]).multiple(true).required(true))]
+pub(crate) struct ValidateArguments {
+    /// Play every published case that comes with faas-lab
+    #[arg(long)]
+    pub(crate) published: bool,
+
+    /// Also predict raw measurements of others: a folder with openfaas-k3s-2022 in it, or FAAS_LAB_DATA
+    #[arg(long, value_name = "DIR", env = "FAAS_LAB_DATA")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Write the table as a page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Put the table into its place in this Markdown file, which is written if there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+
+    /// Runs at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print the table as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+/// Measure this machine, and derive a profile from it
+///
+/// --reference runs programs that have been measured on a Raspberry Pi 4 too: one thread on one core, CPU time, the low
+/// decile of many runs. What they need on a Pi over what they need here is the factor of a class of work. Factors that
+/// cannot be measured here are carried over, with a wider spread, and say so.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").args(["reference"]).required(true))]
+pub(crate) struct CalibrateArguments {
+    /// Run the reference programs and derive a Raspberry Pi 4's factors against this machine
+    #[arg(long)]
+    pub(crate) reference: bool,
+
+    /// Where to write the profile; - for standard output
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+
+    /// Runs of each program
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true,
+          value_parser = clap::value_parser!(u32).range(20..=1000))]
+    pub(crate) runs: u32,
+
+    /// Core to run them on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) core: usize,
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ mod optimize;
 mod serve;
 mod sweep;
 mod up;
+mod validate;
 
 use std::fs;
 use std::io::Read as _;
