@@ -180,6 +180,7 @@ fn one_plain_core(scenario: &Scenario, function: &Function) -> Result<bool, Stri
         (function.cpu_limit.is_some_and(|limit| limit < 1.0), "a replica may not use the whole core"),
         (!at_speed_one(node, function), "the machine's speed is not 1"),
         (!function.wait.is_zero(), "calls do more than use the CPU"),
+        (function.contention > 0.0, "calls of one replica hinder each other"),
     ])?;
     Ok(true)
 }

@@ -26,6 +26,15 @@ fn the_pi_and_its_control_plane_are_as_published() {
 }
 
 #[test]
+fn the_ten_minute_rule_is_off_by_its_own_error() {
+    let section = published::lambda_rates(&players());
+    assert_eq!(outside(std::slice::from_ref(&section)), "");
+    assert_eq!(section.count(Verdict::Within), 2);
+    let widest = section.rows[0].half_width.expect("an interval");
+    assert!(widest < 0.3, "the interval, ± {widest}, can tell whether the bound is kept");
+}
+
+#[test]
 fn percentiles_under_stepped_load_are_within_twenty_percent() {
     let section = published::stepped_load(&players());
     assert_eq!(outside(&[section]), "");
