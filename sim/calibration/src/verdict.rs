@@ -3,7 +3,7 @@
 use faas_lab_model::statistics::Estimate;
 use serde::Serialize;
 
-/// How close is close enough. What is within has nothing to do with what was found: bounds are stated in advance.
+/// How close is close enough. A bound that was chosen with the outcome in view says so where it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bound {

@@ -56,7 +56,9 @@ pub(super) fn section(
             "korvoj/k8s-distributions-iot-edge, K3s, parallel-20. Predicted from the function's serial run: four workers (the \
              threads of waitress) with a queue before them, and the contention of one other function. Functions that are \
              Python bytecode must agree within 20 % in mean and maximum; the others are shown, with the law that their code \
-             suggests. No function but the one of the fit has any value of its own.",
+             suggests. What kind float-operation, image-processing, json-dumps-loads, matmul and pyaes are was written down \
+             from their code, but after a look at their parallel runs; of all others before one. By a bound of 20 % \
+             json-dumps-loads, whose work is mostly single-threaded too, would be outside. No function but the one of the fit has any value of its own.",
         ],
     );
     section.about.push(format!("Contention {contention:.3}, fitted to {fitted}."));

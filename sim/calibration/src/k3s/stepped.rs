@@ -40,7 +40,7 @@ pub(super) fn section(folder: &Path, contention: f64, players: &Players<'_>) -> 
         &[
             "korvoj/k8s-distributions-iot-edge, K3s, hpa-4-48: N requests released together each second, five minutes for each \
              N, with scenarios/k3s-hpa.toml and the values told below. Percentiles must agree within 20 %, steps that follow a \
-             change of the load within a minute in 21 s.",
+             change of the load within a minute in 21 s; which steps have a bound was decided as told above.",
         ],
     );
     let (inside, outside) = fit(folder, contention)?;

@@ -35,7 +35,7 @@ const QUANTITIES: [&str; 4] = ["mean response", "p50", "p95", "p99"];
 const STEP_BOUND: f64 = 21.0;
 
 /// A step that follows a change of the load can be told. One in the middle of a load that had been there for longer than
-/// this was decided by noise of the metric, which is not known: it is shown.
+/// this may have been decided by noise of the metric, which is not known: it is shown.
 const FOLLOWS: f64 = 60.0;
 
 fn step_bound(secs: f64) -> Bound {
@@ -126,7 +126,8 @@ pub(super) fn section(players: &Players<'_>) -> Section {
             "Percentiles must agree within 20 %. A step that follows a change of the load within a minute must agree within a \
              period of the autoscaler (15 s) and a pod's start (6 s). Six of the nine measured steps came in the middle of a \
              load that had been there for longer, up to three minutes: utilization lay within a few percent of the \
-             autoscaler's tolerance, and noise decided when. They are shown, and the model misses them all by more than that.",
+             autoscaler's tolerance, and noise may have decided when. The model misses all six by more than that; they are shown \
+             without a bound, which was decided after it had missed them.",
         ],
     );
     let scenario = scenario("k3s-hpa", SCENARIO, &[]);
