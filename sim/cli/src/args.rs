@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Sweep(SweepArguments),
     /// Find the best setting of a scenario under constraints, and say how sure that is
     Optimize(OptimizeArguments),
+    /// Learn a scenario from request logs: laws with intervals, and the error on data held back
+    Calibrate(CalibrateArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -315,6 +317,38 @@ pub(crate) struct OptimizeArguments {
     /// Print nothing but errors
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
+}
+
+/// Learn a scenario from request logs: laws with intervals, and the error on data held back
+///
+/// Logs are our own requests.csv, request logs with instance identity, the output of hey, oha or k6, and Prometheus
+/// histograms; all of one function on one platform. What is written is a scenario: simulate plays it. Of several logs every
+/// other one is kept back in turn and predicted; of one log its end is.
+#[derive(Args, Debug)]
+pub(crate) struct CalibrateArguments {
+    /// The logs
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) requests: Vec<PathBuf>,
+
+    /// Where to write the scenario
+    #[arg(long, short, value_name = "FILE", default_value = "calibrated.toml")]
+    pub(crate) out: PathBuf,
+
+    /// What to call the function
+    #[arg(long, value_name = "NAME", default_value = "measured")]
+    pub(crate) function: String,
+
+    /// Also keep each log back alone
+    #[arg(long)]
+    pub(crate) leave_one_out: bool,
+
+    /// Leave out tests and intervals
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Seed of the draws behind tests and intervals
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 //! an exit code: 0 done, 1 ran but missed a stated expectation, 2 could not run, 3 ran but the measurement is invalid.
 
 mod args;
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
@@ -49,6 +50,7 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Optimize(arguments) => optimize::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profiles => list::profiles(),
