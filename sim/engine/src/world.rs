@@ -94,6 +94,7 @@ pub(crate) struct Keys {
     pub(crate) callback: Key,
     pub(crate) cold_start: Key,
     pub(crate) keep_alive: Key,
+    pub(crate) function_keep_alive: Key,
     pub(crate) lifetime: Key,
     pub(crate) crashes: Key,
     pub(crate) initial: Key,
@@ -116,6 +117,7 @@ impl Keys {
             callback: seed.key("queue/callback"),
             cold_start: seed.key("replica/cold start"),
             keep_alive: seed.key("replica/keep-alive"),
+            function_keep_alive: seed.key("function/keep-alive"),
             lifetime: seed.key("replica/lifetime"),
             crashes: seed.key("replica/crashes"),
             initial: seed.key("replica/initial"),
@@ -244,6 +246,7 @@ impl<'a> World<'a> {
 
             Event::PhaseOver(replica) => self.start_phase_over(replica),
             Event::IdleOver(replica) => self.idle_over(replica),
+            Event::FunctionIdleOver(function) => self.function_idle_over(function),
             Event::GraceOver(replica) => self.grace_over(replica),
             Event::Crash(replica) => self.crash(replica),
 

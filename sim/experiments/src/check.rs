@@ -487,6 +487,7 @@ fn keep_alive(
         // Replicas then only grow in number, up to the limit: what is left of the theory is the loss.
         KeepAlivePolicy::Forever => return erlang_loss(cap, arrival_rate, law),
         KeepAlivePolicy::Survival(_) => return Err("the keep-alive time is random".to_owned()),
+        KeepAlivePolicy::Fleet { .. } => return Err("the function has a keep-alive time of its own".to_owned()),
     };
     if law.mean == 0.0 {
         let station = ZeroServiceKeepAlive { arrival_rate, keep_alive };

@@ -1,11 +1,14 @@
-//! Published cases, and predictions of raw data where that is at hand.
+//! Calibration from end to end: laws that are known, played into a log and learnt again; published cases; and measured
+//! data where they are.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use faas_lab_calibration::{Players, Row, Section, Verdict, text};
 
+mod aws_lambda;
 mod k3s;
+mod known_platform;
 mod published;
 
 static STOP: AtomicBool = AtomicBool::new(false);
