@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use faas_lab_http::go::parse_duration;
 
 /// What happens to requests when a serverless cluster scales: simulated, and held against theory.
 ///
@@ -505,9 +507,33 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "URL")]
     pub(crate) nats: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) timeouts: GatewayTimeouts,
+
+    /// File for what the scaling policies see and decide, as lines of JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_decisions: Option<PathBuf>,
+
     /// Folder for what outlives the platform [default: $XDG_STATE_HOME/faas-lab or ~/.local/state/faas-lab]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// Those that are set; the others follow from the functions'.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct GatewayTimeouts {
+    /// How long the gateway waits for a function, such as 10s or 1m30s, before it answers 502; 0 for ever
+    /// [default: longer than any watchdog lets its function run, at least 1m]
+    #[arg(long, value_name = "SPAN", value_parser = timeout)]
+    pub(crate) upstream_timeout: Option<Duration>,
+
+    /// How long an answer may take before the gateway closes the connection [default: 5s more than for the function]
+    #[arg(long, value_name = "SPAN", value_parser = timeout)]
+    pub(crate) write_timeout: Option<Duration>,
+
+    /// How long a request may take to come [default: as long as its answer]
+    #[arg(long, value_name = "SPAN", value_parser = timeout)]
+    pub(crate) read_timeout: Option<Duration>,
 }
 
 #[derive(Args, Debug)]
@@ -530,6 +556,11 @@ fn relative(text: &str) -> Result<f64, String> {
         value if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("write a percentage above 0% and below 100%, such as 2%".to_owned()),
     }
+}
+
+/// As the gateway's environment has them: Go's durations, or seconds.
+fn timeout(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a span such as 500ms, 10s or 1m30s".to_owned())
 }
 
 /// Any number of 64 bits.

@@ -65,6 +65,10 @@ impl Inner {
             // In the original's order of operations, to keep its rounding.
             let step = (f64::from(bounds.max) / 100.0 * f64::from(state.settings.alert_step)).ceil() as u32;
             drop(state);
+            if step == 0 {
+                // The label says that it is not to be scaled.
+                continue;
+            }
             let least = bounds.min.max(1);
             let wanted = match alert.status.as_str() {
                 "firing" => current.saturating_add(step).clamp(least, bounds.max.max(least)),
