@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Sweep(SweepArguments),
     /// Find the best setting of a scenario under constraints, and say how sure that is
     Optimize(OptimizeArguments),
+    /// Hold the model against what others have measured
+    Validate(ValidateArguments),
+    /// Learn a scenario from request logs, or a machine's profile from reference programs
+    Calibrate(CalibrateArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -323,6 +327,93 @@ pub(crate) struct OptimizeArguments {
     /// Print nothing but errors
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
+}
+
+/// Hold the model against what others have measured
+///
+/// One table: case, quantity, what was published, what is simulated, by how much they differ, its bound,
+/// and whether it is kept. The exit code is 1 if one is not.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("against").args(["published", "data"]).multiple(true).required(true))]
+pub(crate) struct ValidateArguments {
+    /// Play every published case that comes with faas-lab
+    #[arg(long)]
+    pub(crate) published: bool,
+
+    /// Also predict raw measurements of others: a folder with openfaas-k3s-2022 in it, or FAAS_LAB_DATA
+    #[arg(long, value_name = "DIR", env = "FAAS_LAB_DATA")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Write the table as a page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Put the table into its place in this Markdown file, which is written if there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+
+    /// Runs at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print the table as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+/// Learn a scenario from request logs, or a machine's profile from reference programs
+///
+/// --requests takes our own requests.csv, request logs with instance identity, the output of hey, oha or k6, and
+/// Prometheus histograms; all of one function on one platform. What is written is a scenario, which simulate plays: laws
+/// with intervals, and the error on data held back. Of several logs every other one is kept back in turn and predicted;
+/// of one log its end is.
+///
+/// --reference runs programs that have been measured on a Raspberry Pi 4 too: one thread on one core, CPU time, the low
+/// decile of many runs. What they need on a Pi over what they need here is the factor of a class of work. Factors that
+/// cannot be measured here are carried over, with a wider spread, and say so.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").args(["requests", "reference"]).required(true))]
+pub(crate) struct CalibrateArguments {
+    /// The logs
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) requests: Vec<PathBuf>,
+
+    /// Run the reference programs and derive a Raspberry Pi 4's factors against this machine
+    #[arg(long)]
+    pub(crate) reference: bool,
+
+    /// Where to write the scenario [default: calibrated.toml] or the profile [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// What to call the function
+    #[arg(long, value_name = "NAME", default_value = "measured", conflicts_with = "reference")]
+    pub(crate) function: String,
+
+    /// Also keep each log back alone
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) leave_one_out: bool,
+
+    /// Leave out tests and intervals
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) quick: bool,
+
+    /// Seed of the draws behind tests and intervals
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "reference")]
+    pub(crate) seed: u64,
+
+    /// Runs of each reference program
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, conflicts_with = "requests",
+          value_parser = clap::value_parser!(u32).range(20..=1000))]
+    pub(crate) runs: u32,
+
+    /// Core to run them on
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "requests")]
+    pub(crate) core: usize,
 }
 
 #[derive(Args, Debug)]

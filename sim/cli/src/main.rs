@@ -2,6 +2,7 @@
 //! an exit code: 0 done, 1 ran but missed a stated expectation, 2 could not run, 3 ran but the measurement is invalid.
 
 mod args;
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
@@ -25,6 +26,7 @@ mod sweep;
 mod target;
 mod terminal;
 mod up;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,8 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Optimize(arguments) => optimize::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profiles => list::profiles(),

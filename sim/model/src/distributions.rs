@@ -1,8 +1,10 @@
 //! Laws of times, and how a uniform draw becomes a span.
 //!
-//! Where the quantile function is known a value costs exactly one draw (inversion), so that streams stay aligned when a
-//! parameter changes; the gamma law is the one exception (Marsaglia and Tsang 2000). Logarithms and powers go
+//! A value costs exactly one draw (inversion), so that streams stay aligned when a parameter changes; the plain gamma law
+//! is the one exception (Marsaglia and Tsang 2000; within a truncated law or a mixture it is inverted too). Logarithms and powers go
 //! through `libm`, so that results do not depend on the platform's own.
+
+mod probability;
 
 use crate::rng::{Stream, Uniforms};
 use crate::time::Span;
@@ -77,6 +79,19 @@ pub enum Distribution {
         /// What is added to it.
         law: Box<Distribution>,
     },
+    /// Points (share, value) of a quantile function, both ascending, the shares from 0 to 1; straight between them.
+    Quantiles(Vec<(f64, f64)>),
+    /// A law between two bounds: what lies outside them never comes, and the rest comes as often as before.
+    Truncated {
+        /// The law that is cut.
+        law: Box<Distribution>,
+        /// Smallest value in seconds.
+        low: f64,
+        /// Largest value in seconds, if any.
+        high: Option<f64>,
+    },
+    /// Each draw from one of several laws, picked with these probabilities, which sum to 1.
+    Mixture(Vec<(f64, Distribution)>),
 }
 
 impl Distribution {
@@ -141,6 +156,9 @@ impl Distribution {
             }
             Distribution::Empirical(ref values) => interpolate(values, uniforms.uniform()),
             Distribution::Shifted { offset, ref law } => offset + law.sample_secs(uniforms),
+            Distribution::Quantiles(ref points) => probability::quantiles_at(points, uniforms.uniform()),
+            Distribution::Truncated { .. } => self.quantile(uniforms.uniform()),
+            Distribution::Mixture(ref parts) => mixture(parts, uniforms),
         }
     }
 
@@ -153,6 +171,19 @@ impl Distribution {
     pub fn squared_cv(&self) -> Option<f64> {
         let (mean, second) = self.moments()?;
         (mean > 0.0 && second.is_finite()).then(|| (second / (mean * mean) - 1.0).max(0.0))
+    }
+
+    /// Moments as integrals of the quantile function, by the midpoint rule on a grid that is finer towards both ends.
+    fn moments_by_quantiles(&self) -> (f64, f64) {
+        const STEPS: u32 = 20_000;
+        // p = 3t² − 2t³ has no slope at 0 and 1, so steps are small where a quantile function is steep.
+        let share = |t: f64| t * t * (3.0 - 2.0 * t);
+        (0..STEPS).fold((0.0, 0.0), |sum, step| {
+            let (from, to) = (f64::from(step) / f64::from(STEPS), f64::from(step + 1) / f64::from(STEPS));
+            let weight = share(to) - share(from);
+            let value = self.quantile(share((from + to) / 2.0));
+            (sum.0 + weight * value, sum.1 + weight * value * value)
+        })
     }
 
     /// First and second moment; the second is infinite where it does not exist.
@@ -218,8 +249,40 @@ impl Distribution {
                 let (mean, second) = law.moments()?;
                 (offset + mean, offset * offset + 2.0 * offset * mean + second)
             }
+            Distribution::Quantiles(ref points) => points.windows(2).fold((0.0, 0.0), |sum, pair| {
+                let (share, low, high) = (pair[1].0 - pair[0].0, pair[0].1, pair[1].1);
+                (sum.0 + share * (low + high) / 2.0, sum.1 + share * (low * low + low * high + high * high) / 3.0)
+            }),
+            Distribution::Truncated { ref law, high, .. } => {
+                if high.is_none() && law.moments().is_none_or(|(_, second)| second.is_infinite()) {
+                    return None;
+                }
+                self.moments_by_quantiles()
+            }
+            Distribution::Mixture(ref parts) => {
+                let mut sum = (0.0, 0.0);
+                for (weight, law) in parts {
+                    let (mean, second) = law.moments()?;
+                    sum = (sum.0 + weight * mean, sum.1 + weight * second);
+                }
+                sum
+            }
         })
     }
+}
+
+/// One uniform serves twice: which part, and, rescaled within its share, where in that part.
+fn mixture(parts: &[(f64, Distribution)], uniforms: &mut impl Uniforms) -> f64 {
+    let u = uniforms.uniform();
+    let mut before = 0.0;
+    for (index, (weight, law)) in parts.iter().enumerate() {
+        if u < before + weight || index + 1 == parts.len() {
+            let within = ((u - before) / weight).clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
+            return law.quantile(within);
+        }
+        before += weight;
+    }
+    0.0
 }
 
 fn exponential(mean: f64, u: f64) -> f64 {
@@ -388,6 +451,16 @@ mod tests {
             Distribution::Pareto { minimum: 1.0, shape: 1.2, maximum: Some(50.0) },
             Distribution::Empirical(vec![1.0, 1.5, 4.0]),
             Distribution::Shifted { offset: 1.0, law: Box::new(Distribution::Exponential { mean: 0.5 }) },
+            Distribution::Quantiles(vec![(0.0, 1.0), (0.3, 2.0), (1.0, 9.0)]),
+            Distribution::Truncated {
+                law: Box::new(Distribution::Lognormal { median: 1.0, sigma: 1.0 }),
+                low: 0.5,
+                high: Some(4.0),
+            },
+            Distribution::Mixture(vec![
+                (0.25, Distribution::Constant(1.0)),
+                (0.75, Distribution::Gamma { mean: 3.0, cv: 0.5 }),
+            ]),
         ];
         for law in laws {
             let mut stream = Seed(11).stream("test");

@@ -9,6 +9,7 @@ mod serve;
 mod shared;
 mod sweep;
 mod up;
+mod validate;
 
 use std::fs;
 use std::io::Read as _;

@@ -126,6 +126,8 @@ fn whole(at: &mut At<'_>, what: &str, low: u64) -> Option<u32> {
 pub(super) trait Magnitude {
     /// Name of the law's form in the schema.
     const LAW: &'static str;
+    /// Name of the mixture's form in the schema.
+    const MIXTURE: &'static str;
     /// Reads one value.
     fn value(at: &mut At<'_>) -> Option<f64>;
 }
@@ -138,6 +140,7 @@ pub(super) struct Factor;
 
 impl Magnitude for Time {
     const LAW: &'static str = "law-of-times";
+    const MIXTURE: &'static str = "mixture-of-times";
     fn value(at: &mut At<'_>) -> Option<f64> {
         span(at).map(Span::as_secs_f64)
     }
@@ -145,6 +148,7 @@ impl Magnitude for Time {
 
 impl Magnitude for Factor {
     const LAW: &'static str = "law-of-factors";
+    const MIXTURE: &'static str = "mixture-of-factors";
     fn value(at: &mut At<'_>) -> Option<f64> {
         at.number("a factor", 0.0..=f64::INFINITY)
     }
@@ -200,14 +204,95 @@ pub(super) fn demand(at: &mut At<'_>) -> Option<Demand> {
 
 fn law_fields<M: Magnitude>(fields: &mut Fields<'_, '_>) -> Option<Distribution> {
     let offset = fields.optional("offset", "Added to each draw.", M::value);
+    let low = fields.optional("at_least", "The law is cut off below this: smaller values never come.", M::value);
+    let high = fields.optional("at_most", "The law is cut off above this: larger values never come.", above_zero::<M>);
     let law = fields.choice("a law", &laws::<M>())?;
+    let law = truncated(fields, law, low.unwrap_or(0.0), high)?;
     Some(match offset {
         Some(offset) if offset > 0.0 => Distribution::Shifted { offset, law: Box::new(law) },
         _ => law,
     })
 }
 
-fn laws<M: Magnitude>() -> [Alternative<Distribution>; 11] {
+/// A law between bounds. At least a millionth of it must lie there, or its draws would be noise.
+fn truncated(fields: &mut Fields<'_, '_>, law: Distribution, low: f64, high: Option<f64>) -> Option<Distribution> {
+    const LEAST: f64 = 1e-6;
+    if low <= 0.0 && high.is_none() {
+        return Some(law);
+    }
+    let key = if high.is_some() { "at_most" } else { "at_least" };
+    if high.is_some_and(|high| high <= low) {
+        return fields.refuse_field(key, "`at_most` is not above `at_least`", "make it larger, or leave it out");
+    }
+    let below_high = high.map_or(1.0, |high| law.cdf(high));
+    let within = if low > 0.0 { below_high - law.cdf(low) } else { below_high };
+    if within < LEAST {
+        return fields.refuse_field(
+            key,
+            "the law has almost nothing between these bounds",
+            "choose bounds that at least a millionth of its values lie between",
+        );
+    }
+    Some(Distribution::Truncated { law: Box::new(law), low, high })
+}
+
+/// One part of a mixture: `{ weight = 0.3, LAW }`.
+fn part<M: Magnitude>(at: &mut At<'_>) -> Option<(f64, Distribution)> {
+    at.table(|fields| {
+        let weight = fields.required(
+            "weight",
+            "How often a draw comes from this law, in relation to the others.",
+            "0.3",
+            |at| at.positive("a weight"),
+        );
+        let law = law_fields::<M>(fields);
+        Some((weight?, law?))
+    })
+}
+
+fn mixture<M: Magnitude>(at: &mut At<'_>) -> Option<Distribution> {
+    let mut parts = at.shared(M::MIXTURE, |at| at.list(part::<M>))?;
+    let sum: f64 = parts.iter().map(|(weight, _)| weight).sum();
+    if parts.is_empty() || !sum.is_finite() {
+        return at
+            .refuse("a mixture needs laws to mix", "list at least one, such as { weight = 1, exponential = \"2s\" }");
+    }
+    parts.iter_mut().for_each(|(weight, _)| *weight /= sum);
+    Some(Distribution::Mixture(parts))
+}
+
+/// Points of a quantile function: [share, value] pairs.
+fn quantiles<M: Magnitude>(at: &mut At<'_>) -> Option<Distribution> {
+    let points = at.list(|at| {
+        let mut is_share = true;
+        let mut point = (None, None);
+        let items = at.list(|at| {
+            let first = std::mem::replace(&mut is_share, false);
+            at.either(
+                |_| first,
+                |at| share(at).map(|share| point.0 = Some(share)),
+                |at| M::value(at).map(|value| point.1 = Some(value)),
+            )
+        })?;
+        match (items.len(), point) {
+            (2, (Some(share), Some(value))) => Some((share, value)),
+            _ => at.refuse("a point is a share and a value", "write [0.5, \"2s\"]"),
+        }
+    })?;
+    let ascends = points.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1);
+    if !ascends {
+        return at.refuse("shares and values must ascend", "sort the pairs; each share comes once");
+    }
+    match (points.first(), points.last()) {
+        (Some((0.0, _)), Some((1.0, _))) if points.len() > 1 => Some(Distribution::Quantiles(points)),
+        _ => at.refuse(
+            "the shares do not reach from 0 to 1",
+            "begin with the smallest value, [0, \"1s\"], and end with the largest, [1, \"9s\"]",
+        ),
+    }
+}
+
+fn laws<M: Magnitude>() -> [Alternative<Distribution>; 13] {
     [
         valued("constant", "Always the same value.", |at| M::value(at).map(Distribution::Constant)),
         valued("exponential", "Memoryless, with this mean.", |at| {
@@ -304,6 +389,12 @@ fn laws<M: Magnitude>() -> [Alternative<Distribution>; 11] {
             values.sort_by(f64::total_cmp);
             Some(Distribution::Empirical(values))
         }),
+        valued(
+            "quantiles",
+            "A quantile function: [share, value] pairs from 0 to 1, straight between them.",
+            quantiles::<M>,
+        ),
+        valued("mixture", "Each draw from one of several laws, picked by weight.", mixture::<M>),
     ]
 }
 
