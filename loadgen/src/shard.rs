@@ -126,7 +126,7 @@ mod tests {
     use faas_lab_model::arrivals::ArrivalSchedule;
     use faas_lab_model::distributions::Distribution;
     use faas_lab_model::rng::Seed;
-    use faas_lab_model::scenario::{Arrivals, Cron, MmppState, ShapePoint};
+    use faas_lab_model::scenario::{Arrivals, BatchSize, Cron, MmppState, ShapePoint};
     use faas_lab_model::time::SimTime;
     use faas_lab_model::units::Rate;
     use proptest::prelude::*;
@@ -152,7 +152,10 @@ mod tests {
                     corners.into_iter().map(|(s, rate)| ShapePoint { at: at(s), rate: Rate(rate) }).collect(),
                 )
             }),
-            (1u32..9, 1u64..15).prop_map(|(size, secs)| Arrivals::Batches { size, period: Span::from_secs(secs) }),
+            (1u32..9, 0u32..9, 1u64..15).prop_map(move |(first, later, secs)| {
+                let sizes = [(0.0, first), (20.0, later)].map(|(s, size)| BatchSize { at: at(s), size }).to_vec();
+                Arrivals::Batches { sizes, period: Span::from_secs(secs) }
+            }),
             any::<u64>().prop_map(|minutes| Arrivals::Cron(Cron { minutes, hours: (1 << 24) - 1, weekdays: 127 })),
             prop::collection::vec(0u64..60_000, 0..80).prop_map(|mut millis| {
                 millis.sort_unstable();
