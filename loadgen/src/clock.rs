@@ -48,8 +48,7 @@ impl Clock {
             None => -behind.as_secs_f64(),
         };
         let monotonic = signed(now.checked_duration_since(self.start), self.start.saturating_duration_since(now));
-        let walled =
-            signed(wall.duration_since(self.wall).ok(), self.wall.duration_since(wall).unwrap_or_default());
+        let walled = signed(wall.duration_since(self.wall).ok(), self.wall.duration_since(wall).unwrap_or_default());
         walled - monotonic
     }
 }

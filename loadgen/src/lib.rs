@@ -9,6 +9,7 @@
 
 pub mod answer;
 mod attack;
+pub mod births;
 mod book;
 mod call;
 pub mod callbacks;
@@ -22,6 +23,7 @@ pub mod interval_log;
 mod limits;
 mod machine;
 mod measure;
+pub mod merge;
 mod pacer;
 pub mod payload;
 pub mod ping;

@@ -112,7 +112,7 @@ mod tests {
     /// Instants as `date -u -d @N` prints them.
     #[test]
     fn wall_times_are_dates() {
-        let at = |secs| rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(secs * 1000 + 7));
+        let at = |secs: u64| rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(secs * 1000 + 7));
         assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
         assert_eq!(at(951_782_399), "2000-02-28T23:59:59.007Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.007Z");

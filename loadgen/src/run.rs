@@ -1,13 +1,13 @@
 //! A run from start to result.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use faas_lab_model::metrics::measurement::{CallbackCounts, MeasuredTarget, ShardOf};
 use faas_lab_model::metrics::result::{self, HistogramData, RunResult, Source, Warning, Window};
-use faas_lab_model::metrics::{RunRecord, assemble};
+use faas_lab_model::metrics::{Ledger, RunRecord, assemble};
 use faas_lab_model::scenario::{Arrivals, Invocation, Scenario, WarmUp};
 use faas_lab_model::time::{SimTime, Span};
 use goose::goose::GooseUser;
@@ -139,6 +139,8 @@ pub struct Measured {
     pub result: RunResult,
     /// Whether it was ended from outside.
     pub stopped: bool,
+    /// What the result was made of, which several parts of a run are joined by.
+    pub ledger: Ledger,
 }
 
 /// Why nothing could be measured.
@@ -207,12 +209,12 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
 
     let never = AtomicBool::new(false);
     let stop = watch.stop.unwrap_or(&never);
-    let (copies, calls) = match watch.observers.is_empty() {
+    let (copies, copied) = match watch.observers.is_empty() {
         true => (None, None),
         false => Some(mpsc::channel()).unzip(),
     };
     let calls = scenario.workloads.iter().map(|workload| {
-        let function = &scenario.functions[workload.function].name;
+        let function = &scenario.functions[workload.function];
         Calls::new(&*plan.platform, function, workload, &plan.payload, scenario.seed)
     });
     let calls = calls.collect::<Result<Vec<Calls>, PayloadError>>()?;
@@ -234,7 +236,7 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
             return Err(error);
         }
     };
-    let observing = calls.map(|calls| observe(watch.observers, clock.wall(), calls)).transpose()?;
+    let observing = copied.map(|copied| observe(watch.observers, clock.wall(), copied)).transpose()?;
     let before = Usage::now();
     let pacing = {
         let (crowd, stopping) = (crowd.clone(), Arc::new(AtomicBool::new(false)));
@@ -312,10 +314,12 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
         shard: plan.shard.is_part().then(|| ShardOf { index: plan.shard.index(), count: plan.shard.count() }),
     };
     let measured = measurement(scenario, &crowd, &total, facts);
-    result.warnings.extend(measured.reasons.iter().map(|reason| Warning {
-        code: format!("invalid-{}", reason.code),
-        text: reason.text.clone(),
-    }));
+    result.warnings.extend(
+        measured
+            .reasons
+            .iter()
+            .map(|reason| Warning { code: format!("invalid-{}", reason.code), text: reason.text.clone() }),
+    );
     result.warnings.extend(files.filter(|most| *most < crowd.users() as u64 + 64).map(|most| Warning {
         code: "open-files".into(),
         text: format!(
@@ -333,7 +337,7 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
         // What is still to be written is written, however long the disk takes.
         let _ = tokio::task::spawn_blocking(move || observing.join()).await;
     }
-    Ok(Measured { result, stopped: ended.stopped })
+    Ok(Measured { result, stopped: ended.stopped, ledger: total.ledger })
 }
 
 /// Where the measured window begins, and by which rule.
@@ -434,12 +438,7 @@ fn launch(plan: &Plan, crowd: &Arc<Crowd>) -> Attacking {
 }
 
 /// Waits until the users are there, and says when the schedule starts.
-async fn ready(
-    crowd: &Crowd,
-    start: Start,
-    stop: &AtomicBool,
-    attacking: &mut Attacking,
-) -> Result<Clock, RunError> {
+async fn ready(crowd: &Crowd, start: Start, stop: &AtomicBool, attacking: &mut Attacking) -> Result<Clock, RunError> {
     let needed = crowd.pool().max(1);
     let began = Instant::now();
     while crowd.ready() < needed {

@@ -1,7 +1,7 @@
 //! What the Goose users do: take arrivals as they fall due (open loop), or call, think and call again (closed loop).
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use faas_lab_model::metrics::result::OutcomeKind;

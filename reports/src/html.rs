@@ -2,7 +2,7 @@
 
 mod evidence;
 
-use faas_lab_model::metrics::result::{self, FunctionResult, RunResult};
+use faas_lab_model::metrics::result::{self, FunctionResult, RunResult, Source};
 use maud::{Markup, html};
 
 use crate::ReportError;
@@ -59,8 +59,8 @@ fn opening(result: &RunResult) -> Markup {
             h1 { (result.name) }
             p .quiet {
                 (words::capitalized(words::source_words(result.source)))
-                @if runs > 0 { " · " (words::plural(runs, "replication")) }
-                " · " (words::window_words(result)) " · seed " (result.seed)
+                @if runs > 0 { " · " (words::plural(runs, words::run_words(result.source))) }
+                " · " (words::window_words(result)) " · " (words::seed_words(result))
                 @if result.partial { " · " strong { "ended early" } }
             }
             @if !result.about.trim().is_empty() { p .about { (result.about.trim()) } }
@@ -109,7 +109,7 @@ fn key_figures(result: &RunResult) -> Markup {
         (result::TIMED_OUT_SHARE, "timed out", "at any hop, of all requests".to_owned()),
         (result::REPLICAS_MEAN, "replicas", replicas_note(result)),
         (result::GOODPUT, "goodput", "answered in full per second".to_owned()),
-        (result::ENERGY, "energy", "of all nodes, per replication".to_owned()),
+        (result::ENERGY, "energy", format!("of all nodes, per {}", words::run_words(result.source))),
         (result::COST_PER_MILLION, "cost per million", "requests answered in full".to_owned()),
     ];
     let several = result.functions.len() > 1;
@@ -129,9 +129,9 @@ fn key_figures(result: &RunResult) -> Markup {
         @if !result.summary.is_empty() {
             p .quiet {
                 @if result.replications.len() > 1 {
-                    "Means of " (words::plural(result.replications.len() as u64, "replication")) " with their 95 % intervals"
+                    "Means of " (words::plural(result.replications.len() as u64, words::run_words(result.source))) " with their 95 % intervals"
                 } @else {
-                    "From a single replication"
+                    "From a single " (words::run_words(result.source))
                     @if result.summary.values().all(|estimate| estimate.half_width.is_none()) { ", which yields no intervals" }
                 }
                 @if several { "; over all functions." } @else { "." }
@@ -166,8 +166,10 @@ fn objectives(result: &RunResult) -> Markup {
                         @let (class, verdict) = match (&objective.found, objective.met, objective.certain) {
                             (None, ..) => ("judged unsure", "no value to judge"),
                             (Some(_), true, true) => ("judged met", "met"),
-                            (Some(_), true, false) => ("judged unsure", "met, within the interval"),
                             (Some(_), false, true) => ("judged missed", "missed"),
+                            (Some(found), true, false) if found.half_width.is_none() => ("judged unsure", "met in a single run"),
+                            (Some(found), false, false) if found.half_width.is_none() => ("judged unsure", "missed in a single run"),
+                            (Some(_), true, false) => ("judged unsure", "met, within the interval"),
                             (Some(_), false, false) => ("judged unsure", "missed, within the interval"),
                         };
                         tr {
@@ -243,6 +245,7 @@ fn of_function(result: &RunResult, index: usize, function: &FunctionResult, resp
         }
         @match charts::cold_phases::of_function(&function.cold_phases) {
             Some(found) => (chart(&found)),
+            None if result.source == Source::Measured => p .quiet { "How long the phases of a cold start take was not measured." },
             None => p .quiet { "No replica had to start in the measured window, or its phases are not known." },
         }
         @if result.functions.len() > 1 {

@@ -16,12 +16,22 @@ mod words;
 
 pub use compare::{answer, compare, live};
 
+/// Whether every histogram of a result can be read: the one thing that its form does not tell.
+///
+/// # Errors
+/// Whose histogram is damaged, and how.
+pub fn check(result: &faas_lab_model::metrics::result::RunResult) -> Result<(), ReportError> {
+    result.functions.iter().try_for_each(|function| responses::Responses::of(function).map(drop))
+}
+
 /// Why a report could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A histogram in the result is damaged.
-    #[error("a histogram of response times cannot be read: {reason}")]
+    #[error("a histogram of response times of {function} cannot be read: {reason}")]
     Histogram {
+        /// Whose it is.
+        function: String,
         /// What is wrong with it.
         reason: String,
     },

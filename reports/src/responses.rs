@@ -19,12 +19,12 @@ impl Times {
         Times { micros: Histogram::new(3).expect("three digits are allowed") }
     }
 
-    fn add(&mut self, data: &HistogramData) -> Result<(), ReportError> {
-        let unreadable = |reason: String| ReportError::Histogram { reason };
-        let bytes = STANDARD.decode(&data.hdr_v2_base64).map_err(|error| unreadable(error.to_string()))?;
+    /// Or what is wrong with the histogram.
+    fn add(&mut self, data: &HistogramData) -> Result<(), String> {
+        let bytes = STANDARD.decode(&data.hdr_v2_base64).map_err(|error| error.to_string())?;
         let histogram: Histogram<u64> =
-            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| unreadable(error.to_string()))?;
-        self.micros.add(&histogram).map_err(|error| unreadable(error.to_string()))
+            Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
+        self.micros.add(&histogram).map_err(|error| error.to_string())
     }
 
     pub(crate) fn and(mut self, other: &Times) -> Times {
@@ -82,7 +82,9 @@ impl Responses {
                 (OutcomeKind::Unfinished, _) => continue,
                 _ => &mut others,
             };
-            times.add(&response.histogram)?;
+            times
+                .add(&response.histogram)
+                .map_err(|reason| ReportError::Histogram { function: function.name.clone(), reason })?;
         }
         let answered = warm.clone().and(&cold);
         let all = answered.clone().and(&others);

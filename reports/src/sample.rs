@@ -1,6 +1,7 @@
 //! Results made by formula, for tests of reports and of what uses them. The figures are plausible; they are nobody's measurement.
 
 pub mod comparison;
+pub mod measured;
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;

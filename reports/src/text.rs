@@ -1,6 +1,6 @@
 //! The summary on a terminal: the answer, a compact table, and what else one should know before opening the page.
 
-use faas_lab_model::metrics::result::{self, OutcomeKind, RunResult};
+use faas_lab_model::metrics::result::{self, OutcomeKind, RunResult, Source};
 
 use crate::format;
 use crate::words::{self, Verdict};
@@ -70,12 +70,12 @@ struct Sheet {
 
 impl Sheet {
     fn heading(&mut self, result: &RunResult) {
-        let runs = words::plural(result.replications.len() as u64, "replication");
+        let runs = words::plural(result.replications.len() as u64, words::run_words(result.source));
         let how = words::source_words(result.source);
         let name = plain(&result.name);
         self.styled(&name, Style::Bold);
         self.paragraph(
-            &format!("{how}, {runs}, {}; seed {}", words::window_words(result), result.seed),
+            &format!("{how}, {runs}, {}; {}", words::window_words(result), words::seed_words(result)),
             "",
             Some(Style::Dim),
         );
@@ -128,12 +128,15 @@ impl Sheet {
             self.out.push('\n');
             self.styled(&format!("{:label_width$}{head}", ""), Style::Bold);
             for key in &keys {
+                let label = match *key == result::OFFERED && result.source == Source::Measured {
+                    true => "requests per run".to_owned(),
+                    false => words::metric_words(key),
+                };
                 let cells: String = (from..to)
                     .map(|column| text(column, key).unwrap_or_else(|| format::NONE.to_owned()))
                     .zip(&widths[from..to])
                     .map(|(cell, width)| format!("   {}", right(&cell, *width)))
                     .collect();
-                let label = words::metric_words(key);
                 self.out.push_str(&format!("{label}{:pad$}{cells}\n", "", pad = label_width - width(&label)));
             }
             from = to;
@@ -159,7 +162,11 @@ impl Sheet {
             return;
         }
         self.out.push('\n');
-        self.styled("Without a full answer, over all replications", Style::Bold);
+        let all = match result.replications.len() {
+            1 => String::new(),
+            _ => format!(", over all {}s", words::run_words(result.source)),
+        };
+        self.styled(&format!("Without a full answer{all}"), Style::Bold);
         let widest =
             |of: fn(&(String, String, String)) -> &String| lost.iter().map(|row| width(of(row))).max().unwrap_or(0);
         let (counts, shares) = (widest(|row| &row.0), widest(|row| &row.1));

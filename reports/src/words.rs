@@ -42,6 +42,22 @@ pub(crate) fn source_words(source: Source) -> &'static str {
     }
 }
 
+/// What the runs of a result are called: only a simulation is replicated at will.
+pub(crate) fn run_words(source: Source) -> &'static str {
+    match source {
+        Source::Simulated => "replication",
+        Source::Measured => "run",
+    }
+}
+
+/// The seed of a result: a live system has none, but what it was sent has.
+pub(crate) fn seed_words(result: &RunResult) -> String {
+    match result.source {
+        Source::Simulated => format!("seed {}", result.seed),
+        Source::Measured => format!("schedule of seed {}", result.seed),
+    }
+}
+
 /// A short name of a metric, fit for a table.
 pub(crate) fn metric_words(key: &str) -> String {
     match key {
@@ -117,7 +133,8 @@ impl Verdict {
 pub(crate) fn answer(result: &RunResult) -> (Verdict, String) {
     let requests = requests(result);
     let mut text = match (result.partial, result.source) {
-        (true, _) => "In a run that was ended early, up to there: ".to_owned(),
+        (true, Source::Measured) => "Measured on a live system until the run was ended early: ".to_owned(),
+        (true, Source::Simulated) => "In a run that was ended early, up to there: ".to_owned(),
         (false, Source::Measured) => "Measured on a live system: ".to_owned(),
         (false, Source::Simulated) => String::new(),
     };
@@ -162,7 +179,12 @@ fn description(result: &RunResult) -> String {
 fn judgement(result: &RunResult) -> (Verdict, String) {
     let mut sorted: Vec<&ObjectiveResult> = result.objectives.iter().collect();
     sorted.sort_by_key(|objective| objective.met && objective.found.is_some());
-    let clauses: Vec<String> = sorted.iter().map(|objective| clause(result, objective)).collect();
+    let single = |objective: &&&ObjectiveResult| objective.found.is_some_and(|found| found.half_width.is_none());
+    let single = sorted.len() > 1 && sorted.iter().filter(single).count() == sorted.len();
+    let mut clauses: Vec<String> = sorted.iter().map(|objective| clause(result, objective, single)).collect();
+    if single && sorted.iter().any(|objective| !objective.certain) {
+        clauses.push("a single run cannot tell for certain".to_owned());
+    }
     let missed = result.objectives.iter().filter(|objective| objective.found.is_some() && !objective.met).count();
     let sure = result.objectives.iter().all(|objective| objective.found.is_some() && objective.certain);
     let verdict = match (missed, sure) {
@@ -173,7 +195,8 @@ fn judgement(result: &RunResult) -> (Verdict, String) {
     (verdict, format!("{}.", clauses.join("; ")))
 }
 
-fn clause(result: &RunResult, objective: &ObjectiveResult) -> String {
+/// Whether an objective is met. A doubt that all share is said once, elsewhere.
+fn clause(result: &RunResult, objective: &ObjectiveResult, shared_doubt: bool) -> String {
     let unit = unit_of(&objective.metric);
     let name = metric_words(&objective.metric);
     let whose = result.functions.iter().find(|function| {
@@ -192,7 +215,8 @@ fn clause(result: &RunResult, objective: &ObjectiveResult) -> String {
     let verb = if objective.met { "meets" } else { "misses" };
     let doubt = match objective.certain {
         true => "",
-        false if found.half_width.is_none() => ", though a single value cannot tell for certain",
+        false if shared_doubt => "",
+        false if found.half_width.is_none() => ", though a single run cannot tell for certain",
         false => ", though the interval reaches across it",
     };
     format!("{whose}the {name} of {value} {verb} the objective of at most {bound}{doubt}")

@@ -81,15 +81,18 @@ impl Address {
         // Only URLs without a host refuse this.
         let _ = self.url.set_username("");
         let _ = self.url.set_password(None);
-        if let (Some(scheme), Some(at)) = (self.written.find("://"), self.written.find('@')) {
-            self.written.replace_range(scheme + 3..=at, "");
+        let from = self.written.find("://").map_or(0, |scheme| scheme + 3);
+        let end = self.written[from..].find(['/', '\\']).map_or(self.written.len(), |end| from + end);
+        // The last @ ends them: a password may have one that is not encoded.
+        if let Some(at) = self.written[from..end].rfind('@') {
+            self.written.replace_range(from..=from + at, "");
         }
         Some((user, password.unwrap_or_default()))
     }
 }
 
 /// `base` with `path` below it; `path` begins with a slash or is empty, and may end in a query.
-pub(super) fn below(base: &Url, path: &str) -> Url {
+pub(crate) fn below(base: &Url, path: &str) -> Url {
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     let mut url = base.clone();
     let joined = format!("{}{path}", base.path().trim_end_matches('/'));

@@ -73,7 +73,8 @@ mod tests {
         assert_eq!(knative.headers("hello")[header::HOST], "hello.default.example.com");
         assert!(!knative.takes(Invocation::Async));
         let ending = |status, reason: &str| {
-            let ending = knative.ending(&Answer { status: Some(status), reason: Some(reason.into()), ..Answer::default() });
+            let ending =
+                knative.ending(&Answer { status: Some(status), reason: Some(reason.into()), ..Answer::default() });
             (ending.kind, ending.hop)
         };
         assert_eq!(ending(503, "pending request queue full"), (OutcomeKind::Refused, None));

@@ -6,7 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use thiserror::Error;
 
 /// A login file is at most this long.
@@ -47,9 +46,9 @@ impl Credentials {
 /// Why a login file cannot be used.
 #[derive(Debug, Error)]
 pub enum LoginError {
-    /// It is not as faas-cli writes it.
-    #[error("it is no login file of faas-cli: {0}")]
-    Form(String),
+    /// It is not as faas-cli writes it. What it says instead is not shown, as it may be a password.
+    #[error("it is no login file of faas-cli (line {0}): remove it and run faas-cli login again")]
+    Form(u64),
     /// It is too long.
     #[error("{0} bytes are more than the {MOST_BYTES} that a login file may have")]
     TooLong(usize),
@@ -70,8 +69,6 @@ pub enum LoginError {
 struct File {
     #[serde(default)]
     auths: Option<Vec<Login>>,
-    #[serde(flatten)]
-    _rest: IgnoredAny,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +92,8 @@ pub fn credentials_in(text: &str, gateway: &str) -> Result<Option<Credentials>, 
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let file: Option<File> = serde_saphyr::from_str(text).map_err(|error| LoginError::Form(error.to_string()))?;
+    let file: Option<File> =
+        serde_saphyr::from_str(text).map_err(|error| LoginError::Form(error.location().map_or(1, |at| at.line())))?;
     let same = |other: &str| plain(other) == plain(gateway);
     let logins = file.and_then(|file| file.auths).unwrap_or_default();
     let Some(login) = logins.into_iter().find(|login| same(&login.gateway)) else { return Ok(None) };

@@ -15,6 +15,7 @@ use faas_lab_model::scenario::Invocation;
 use http::HeaderMap;
 use url::Url;
 
+pub(crate) use address::below;
 pub use address::{Address, AddressError};
 pub use login::{Credentials, LoginError, credentials_in};
 pub use openfaas::OpenFaas;
@@ -73,5 +74,10 @@ pub(crate) fn ending_by_status(answer: &Answer) -> Ending {
 
 /// A header's text, where it is one.
 pub(crate) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|text| !text.is_empty()).map(Into::into)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(Into::into)
 }

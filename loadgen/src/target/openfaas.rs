@@ -107,7 +107,9 @@ impl Platform for OpenFaas {
             Some(500) => at(OutcomeKind::Failed, Hop::Replica),
             // Ours says so by its mark. Of the originals it may be the provider's timeout, too.
             Some(502) if answer.is_empty() && internal == "gateway" => at(OutcomeKind::TimedOut, Hop::GatewayUpstream),
-            Some(502) if answer.is_empty() && answer.took >= AT_ONCE => Ending { kind: OutcomeKind::TimedOut, ..by_status },
+            Some(502) if answer.is_empty() && answer.took >= AT_ONCE => {
+                Ending { kind: OutcomeKind::TimedOut, ..by_status }
+            }
             Some(503) if reason.starts_with("No endpoints available") => at(OutcomeKind::Unavailable, Hop::Admission),
             Some(503) if reason.starts_with("Error queuing request") => at(OutcomeKind::Unavailable, Hop::Queue),
             Some(504) if internal == "of-watchdog" => at(OutcomeKind::TimedOut, Hop::WatchdogExec),
@@ -193,9 +195,14 @@ mod tests {
                 ..Answer::default()
             };
             let ending = OpenFaas::default().ending(&answer);
-            assert_eq!((ending.kind, ending.hop, ending.status), (*kind, *hop, Some(*status)), "{status} {internal} {reason}");
+            assert_eq!(
+                (ending.kind, ending.hop, ending.status),
+                (*kind, *hop, Some(*status)),
+                "{status} {internal} {reason}"
+            );
         }
-        let broken = |status, fault| OpenFaas::default().ending(&Answer { status, fault: Some(fault), ..Answer::default() });
+        let broken =
+            |status, fault| OpenFaas::default().ending(&Answer { status, fault: Some(fault), ..Answer::default() });
         assert_eq!(broken(Some(200), Fault::Cut).kind, Truncated);
         assert_eq!(broken(Some(429), Fault::Cut).kind, Refused, "the status had been said");
         assert_eq!(broken(Some(200), Fault::ClientTimeout), Ending::new(TimedOut, Some(Hop::Client), None));

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use thiserror::Error;
 use url::Url;
 
+use super::Platform;
 use super::address::{Address, AddressError};
 use super::knative::Knative;
 use super::lambda::Lambda;
 use super::login::{Credentials, LoginError, credentials_in};
 use super::openfaas::OpenFaas;
 use super::plain::{Direct, Plain};
-use super::Platform;
 
 /// The kinds of platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(credentials(&plain, &[]), None);
         assert_eq!(credentials(&plain, &[("HOME", home)]), Some(Credentials::basic("file", "p")));
         let at = format!("{home}/.openfaas");
-        assert_eq!(credentials(&plain, &[("OPENFAAS_CONFIG", &at)]), Some(Credentials::basic("file", "p")));
+        assert_eq!(credentials(&plain, &[("OPENFAAS_CONFIG", at.as_str())]), Some(Credentials::basic("file", "p")));
         let set = [("HOME", home), (VARIABLE, "env:p")];
         assert_eq!(credentials(&plain, &set), Some(Credentials::basic("env", "p")));
         assert_eq!(credentials(&options("http://url:p@h:8080"), &set), Some(Credentials::basic("url", "p")));

@@ -83,7 +83,8 @@ pub fn settle(platform: &dyn Platform, answer: &Answer, timeouts: &Timeouts) -> 
             timed_out(over(&[Hop::WatchdogWrite]))
         }
         (OutcomeKind::Truncated, None, status) => {
-            let hop = over(&[Hop::WatchdogExec, Hop::GatewayUpstream, Hop::Provider, Hop::WatchdogWrite, Hop::GatewayWrite]);
+            let hop =
+                over(&[Hop::WatchdogExec, Hop::GatewayUpstream, Hop::Provider, Hop::WatchdogWrite, Hop::GatewayWrite]);
             Some(Ending::new(OutcomeKind::Truncated, hop, status))
         }
         // of-watchdog ends a stream at its exec timeout as if it were whole. Nothing runs for longer than that.
@@ -160,7 +161,8 @@ mod tests {
     fn a_replica_that_hung_up_late_had_a_write_timeout() {
         let lost = |millis| {
             let signs = Signs { internal: Some("proxy".into()), ..Signs::default() };
-            let answer = Answer { signs, reason: Some("Can't reach service for: f.".into()), ..after(millis, Some(500), None) };
+            let answer =
+                Answer { signs, reason: Some("Can't reach service for: f.".into()), ..after(millis, Some(500), None) };
             settled(answer, &timeouts())
         };
         assert_eq!(lost(40_000), (OutcomeKind::TimedOut, Some(Hop::WatchdogWrite), Some(500)));

@@ -71,8 +71,7 @@ pub(crate) fn plan(address: SocketAddr, duration: &str, workload: &str) -> Plan 
          [[workload]]\nfunction = \"f\"\n{workload}\n"
     );
     let scenario = Scenario::parse("test.toml", &text, &[], &BuiltIn).expect("a scenario");
-    let options =
-        TargetOptions { gateway: format!("http://{address}"), kind: Kind::Http, ..TargetOptions::default() };
+    let options = TargetOptions { gateway: format!("http://{address}"), kind: Kind::Http, ..TargetOptions::default() };
     let target = Target::new(&options, &|_| None).expect("a target");
     Plan {
         scenario,

@@ -89,15 +89,11 @@ const CATALOGUE: [Builtin; 10] = [
     Builtin {
         name: "printr",
         title: "Slow numbers",
-        description: "Prints 1 to 10000, a line each 3.3 ms as on a Raspberry Pi 4: set exec_timeout to 10s and see \
-                      where it is cut. PERIOD and COUNT change it.",
+        description: "Prints 1 to 10000, a line each 3.3 ms as on a Raspberry Pi 4: set read_timeout, write_timeout and \
+                      exec_timeout to 10s and see where it is cut; with stream_buffer=4096 it is where the Pi cut it. \
+                      PERIOD and COUNT change it.",
         mode: Mode::Streaming,
-        environment: &[
-            ("content_type", "text/plain; charset=utf-8"),
-            ("read_timeout", "65s"),
-            ("write_timeout", "65s"),
-            ("exec_timeout", "60s"),
-        ],
+        environment: &[("read_timeout", "65s"), ("write_timeout", "65s"), ("exec_timeout", "60s")],
         work: "fork",
         ..PLAIN
     },

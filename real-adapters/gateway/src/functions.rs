@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use faas_lab_provider::api::{DEFAULT_NAMESPACE, FunctionDeployment, FunctionName};
 use faas_lab_provider::{Deployed, Provider};
-use faas_lab_queue::Queue;
+use faas_lab_queue::{FunctionSettings, Queue};
 use tokio::task::AbortHandle;
 
 use crate::decisions::Decisions;
@@ -141,6 +141,7 @@ impl Functions {
             let unlabelled = FunctionDeployment { labels: BTreeMap::new(), ..(*deployed.deployment).clone() };
             self.settings(&unlabelled).expect("a deployment without labels can be read")
         });
+        complain(name, &deployed.deployment);
         self.metrics.set_target(&name.to_string(), settings.target_load());
         let metrics = self.metrics.function(&name.to_string());
         let function = Arc::new(Function::new(name.clone(), settings, deployed.generation, metrics, self.limits));
@@ -163,6 +164,9 @@ impl Functions {
             entry.function.set_settings(settings);
             entry.scaler.abort();
             entry.scaler = self.ask_policies(&entry.function, &deployed.deployment);
+        }
+        if entry.shown.deployment.annotations != deployed.deployment.annotations {
+            complain(&entry.function.name, &deployed.deployment);
         }
         entry.shown = deployed.clone();
         entry.function.observe(deployed, deployed.generation);
@@ -193,6 +197,14 @@ impl Drop for Functions {
             entry.reconciler.abort();
             entry.scaler.abort();
         }
+    }
+}
+
+/// Says which annotations about asynchronous invocations make no sense; the defaults hold then, as in the original.
+fn complain(name: &FunctionName, deployment: &FunctionDeployment) {
+    let (_, problems) = FunctionSettings::from_annotations(&deployment.annotations, &FunctionSettings::default());
+    for problem in problems {
+        eprintln!("{name}: annotation {problem}");
     }
 }
 

@@ -197,15 +197,11 @@ impl Inner {
     fn scraped(&self, request: &Request<Body>) -> Response<Body> {
         match (request.uri().path(), request.method()) {
             ("/metrics", &Method::GET) => {
-                if let Some(queue) = &self.queue {
-                    for (function, ..) in self.functions.list() {
-                        let depth = queue.depth(&function.label);
-                        function.metrics.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
-                    }
-                }
                 let mut text = self.functions.metrics.text();
                 if let Some(queue) = &self.queue {
-                    text.push_str(&crate::metrics::queue_text(&queue.metrics()));
+                    let functions = self.functions.list();
+                    let deployed = functions.iter().map(|(function, ..)| function.label.as_str());
+                    text.push_str(&crate::metrics::queue_text(&queue.metrics(), deployed));
                 }
                 let mut response = reply::text(StatusCode::OK, text);
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

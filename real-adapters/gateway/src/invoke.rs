@@ -118,19 +118,16 @@ impl Inner {
                 }
             };
             self.begin(function, &mut call, &mut deadline);
-            let Some(sent) = before(deadline, send(&lease, request)).await else { return ended(call, reply_timeout()) };
+            let Some(sent) = before(deadline, send(&lease, request)).await else {
+                return ended(call, by(reply_timeout(), function, &lease, held));
+            };
             match sent {
                 Ok(mut response) => {
                     let headers = response.headers_mut();
                     forward::remove_hop_by_hop(headers);
                     // A function may not put itself between the UI and the gateway.
                     headers.remove(SERVICE_WORKER_ALLOWED);
-                    headers.insert(REPLICA, lease.link().identity.clone());
-                    if let Some(held) = held {
-                        function.metrics.cold_start.observe(held.as_secs_f64());
-                        let seconds = HeaderValue::from_str(&format!("{:.6}", held.as_secs_f64()));
-                        headers.insert(COLD_START, seconds.expect("a number is made of digits"));
-                    }
+                    let response = by(response, function, &lease, held);
                     if let Some(call) = &mut call {
                         call.answered(response.status().as_u16());
                     }
@@ -141,7 +138,9 @@ impl Inner {
                     lease.unreachable();
                     request = *again;
                 }
-                Err(SendError { error, .. }) => return ended(call, cannot_reach(function, &error)),
+                Err(SendError { error, .. }) => {
+                    return ended(call, by(cannot_reach(function, &error), function, &lease, held));
+                }
             }
         }
         ended(call, no_endpoints(function))
@@ -185,6 +184,18 @@ impl Inner {
             vacant.insert(asked_type.unwrap_or(HeaderValue::from_static("text/plain")));
         }
     }
+}
+
+/// Says which replica the call was given to, and how long it was held for one: of an answer, and of one that did not come.
+fn by(mut response: Response<Body>, function: &Function, lease: &Lease, held: Option<Duration>) -> Response<Body> {
+    let headers = response.headers_mut();
+    headers.insert(REPLICA, lease.link().identity.clone());
+    if let Some(held) = held {
+        function.metrics.cold_start.observe(held.as_secs_f64());
+        let seconds = HeaderValue::from_str(&format!("{:.6}", held.as_secs_f64()));
+        headers.insert(COLD_START, seconds.expect("a number is made of digits"));
+    }
+    response
 }
 
 /// Points a request at the function's own path.

@@ -187,7 +187,7 @@ impl Labels {
         let mut switched_off = false;
         if let Some(factor) = standard("factor") {
             match factor.parse::<u32>() {
-                Ok(0) => switched_off = true,
+                Ok(0) => (switched_off, alert_step) = (true, 0),
                 Ok(percent @ 1..=100) => alert_step = percent,
                 _ => self.problems.push(format!(
                     "label {STANDARD}factor is {factor:?}: write a whole number of per cent from 0 (no scaling) to 100"
@@ -195,6 +195,7 @@ impl Labels {
             }
         }
         let policy = match (own("scale.policy"), standard("type")) {
+            (Some(policy), _) if switched_off && policy.starts_with("ce-alert") => "fixed",
             (Some(policy), _) => policy,
             (None, Some(measure @ ("rps" | "capacity" | "cpu" | "queue"))) => measure,
             (None, Some(other)) => {
@@ -384,7 +385,10 @@ mod tests {
         }
         let fixed = Scaling::Fixed(Fixed {});
         assert_eq!(read(&[("com.faas-lab.scale.policy", "none")]).expect("an alias").scaling, fixed);
-        assert_eq!(read(&[("com.openfaas.scale.factor", "0")]).expect("switched off").scaling, fixed);
+        let switched_off = read(&[("com.openfaas.scale.factor", "0")]).expect("switched off");
+        assert_eq!((switched_off.scaling, switched_off.alert_step), (fixed.clone(), 0));
+        let alert = [("com.openfaas.scale.factor", "0"), ("com.faas-lab.scale.policy", "ce-alert")];
+        assert_eq!(read(&alert).expect("switched off").scaling, fixed);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Each function keeps the handles of its own series, so that a call looks nothing up by label.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::RwLock;
 use std::time::Duration;
@@ -28,7 +29,6 @@ pub(crate) struct Metrics {
     ready_count: IntGaugeVec,
     service_min: IntGaugeVec,
     target_load: GaugeVec,
-    queue_depth: IntGaugeVec,
     cold_start: HistogramVec,
     retried: IntCounterVec,
 }
@@ -74,7 +74,6 @@ impl Metrics {
                 )
                 .expect("the name is a constant"),
             ),
-            queue_depth: gauge("gateway_queue_depth", "Asynchronous invocations that wait."),
             cold_start: histogram(
                 "gateway_cold_start_seconds",
                 "Time that calls were held for a replica.",
@@ -107,7 +106,6 @@ impl Metrics {
             service_count: self.service_count.with_label_values(label),
             ready_count: self.ready_count.with_label_values(label),
             service_min: self.service_min.with_label_values(label),
-            queue_depth: self.queue_depth.with_label_values(label),
             cold_start: self.cold_start.with_label_values(label),
             retried: self.retried.with_label_values(label),
             ok: None,
@@ -136,7 +134,7 @@ impl Metrics {
             let _ = self.invocations.remove_label_values(&labels);
             let _ = self.seconds.remove_label_values(&labels);
         }
-        for gauge in [&self.in_flight, &self.service_count, &self.ready_count, &self.service_min, &self.queue_depth] {
+        for gauge in [&self.in_flight, &self.service_count, &self.ready_count, &self.service_min] {
             let _ = gauge.remove_label_values(label);
         }
         let _ = self.started.remove_label_values(label);
@@ -151,16 +149,40 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -
     collector
 }
 
-/// What the queue counts itself, in Prometheus' format. It keeps these counts across restarts, unlike a registry.
-pub(crate) fn queue_text(queue: &QueueMetrics) -> String {
+/// What the queue counts itself, in Prometheus' format. All but its callbacks it counts across restarts, unlike a registry:
+/// accepted = delivered + cancelled + purged + dead + Σ depth + Σ inflight at any moment.
+///
+/// `deployed` are the functions (`name.namespace`) that are shown even if nothing waits for them; what waits for others is
+/// shown too.
+pub(crate) fn queue_text<'a>(queue: &'a QueueMetrics, deployed: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::new();
+    let functions: BTreeSet<&str> =
+        deployed.chain(queue.depth.keys().chain(queue.in_flight.keys()).map(String::as_str)).collect();
+    for (name, help, counts) in [
+        ("gateway_queue_depth", "Asynchronous invocations that wait.", &queue.depth),
+        ("gateway_queue_inflight", "Asynchronous invocations under way, callbacks included.", &queue.in_flight),
+    ] {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for function in &functions {
+            let count = counts.get(*function).copied().unwrap_or(0);
+            // A name that came through a message of somebody else's may hold anything.
+            let label = function.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
+            let _ = writeln!(text, "{name}{{function_name=\"{label}\"}} {count}");
+        }
+    }
+    if let Some(age) = queue.oldest_age {
+        let name = "gateway_queue_oldest_age_seconds";
+        let help = "Age of the oldest invocation that waits or is under way.";
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {}", age.as_secs_f64());
+    }
     for (name, kind, help, value) in [
         ("gateway_queue_accepted_total", "counter", "Asynchronous invocations accepted.", queue.accepted),
         ("gateway_queue_delivered_total", "counter", "Invocations that their function has answered.", queue.delivered),
         ("gateway_queue_cancelled_total", "counter", "Invocations taken back before delivery.", queue.cancelled),
         ("gateway_queue_retried_total", "counter", "Answers that led to another attempt.", queue.retried),
         ("gateway_queue_redelivered_total", "counter", "Deliveries that may have run twice.", queue.redelivered),
-        ("gateway_queue_dead_letters", "gauge", "Invocations that were given up.", queue.dead),
+        ("gateway_queue_dead_letters", "gauge", "Invocations that were given up and are kept.", queue.dead),
+        ("gateway_queue_purged_total", "counter", "Invocations that were given up and forgotten.", queue.purged),
         ("gateway_queue_bytes", "gauge", "Bytes that wait or are under way.", queue.bytes),
         ("gateway_queue_callbacks_ok_total", "counter", "Callbacks that were taken.", queue.callbacks_ok),
         ("gateway_queue_callbacks_failed_total", "counter", "Callbacks that were given up.", queue.callbacks_failed),
@@ -181,7 +203,6 @@ pub(crate) struct FunctionMetrics {
     pub(crate) service_count: IntGauge,
     pub(crate) ready_count: IntGauge,
     pub(crate) service_min: IntGauge,
-    pub(crate) queue_depth: IntGauge,
     pub(crate) cold_start: Histogram,
     pub(crate) retried: IntCounter,
     /// Status 200, which most calls end with.
@@ -272,5 +293,27 @@ mod tests {
         }
         metrics.forget(&function);
         assert!(!metrics.text().contains("hello"), "{}", metrics.text());
+    }
+
+    #[test]
+    fn the_queue_is_shown_for_deployed_functions_and_for_whatever_waits() {
+        let queue = QueueMetrics {
+            depth: [("a.ns".to_owned(), 2), ("q\"\\\n.ns".to_owned(), 1)].into(),
+            in_flight: [("a.ns".to_owned(), 3)].into(),
+            oldest_age: Some(Duration::from_millis(1500)),
+            purged: 4,
+            ..QueueMetrics::default()
+        };
+        let text = queue_text(&queue, ["a.ns", "b.ns"].into_iter());
+        for line in [
+            r#"gateway_queue_depth{function_name="a.ns"} 2"#,
+            r#"gateway_queue_depth{function_name="b.ns"} 0"#,
+            r#"gateway_queue_depth{function_name="q\"\\\n.ns"} 1"#,
+            r#"gateway_queue_inflight{function_name="a.ns"} 3"#,
+            "gateway_queue_oldest_age_seconds 1.5",
+            "gateway_queue_purged_total 4",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+        }
     }
 }

@@ -29,6 +29,10 @@ pub enum Route<'a> {
     Info,
     /// What every function does at the moment.
     Live,
+    /// Asynchronous invocations that were given up.
+    DeadLetters,
+    /// One of them, by its call id.
+    DeadLetter(&'a str),
     /// Log lines.
     Logs,
     /// An Alertmanager's notification.
@@ -95,6 +99,7 @@ impl<'a> Route<'a> {
             "/system/namespaces" => (Route::Namespaces, &[Method::GET]),
             "/system/info" => (Route::Info, &[Method::GET]),
             "/system/live" => (Route::Live, &[Method::GET]),
+            "/system/dead-letters" => (Route::DeadLetters, &[Method::GET]),
             "/system/logs" => (Route::Logs, &[Method::GET]),
             "/system/alert" => (Route::Alert, &[Method::POST]),
             "/healthz" => (Route::Health, &[Method::GET, Method::HEAD]),
@@ -111,6 +116,10 @@ impl<'a> Route<'a> {
             return Some((Route::Ui(file), &[Method::GET, Method::HEAD]));
         }
         let (kind, name) = path.strip_prefix("/system/")?.split_once('/')?;
+        if kind == "dead-letters" && !name.is_empty() {
+            // A call id is what its caller makes of it.
+            return Some((Route::DeadLetter(name), &[Method::POST, Method::DELETE]));
+        }
         if !is_name(name) {
             return None;
         }
@@ -283,6 +292,9 @@ mod tests {
         assert_eq!(Route::find(&Method::PUT, "/system/functions"), Ok(Route::Functions));
         assert_eq!(Route::find(&Method::POST, "/system/scale-function/a.b"), Ok(Route::Scale("a.b")));
         assert_eq!(Route::find(&Method::GET, "/ui/app.js"), Ok(Route::Ui("app.js")));
+        assert_eq!(Route::find(&Method::POST, "/system/dead-letters/a b/c"), Ok(Route::DeadLetter("a b/c")));
+        assert_eq!(Route::find(&Method::GET, "/system/dead-letters/x"), Err(Refusal::WrongVerb));
+        assert_eq!(Route::find(&Method::GET, "/system/dead-letters/"), Err(Refusal::NotFound));
     }
 
     #[test]

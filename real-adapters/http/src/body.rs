@@ -62,6 +62,13 @@ enum Keep {
 /// A request's body that is being read, or was left unread: then what remains of it is skipped, and the connection idle.
 struct Reading(Arc<Pace>);
 
+impl Reading {
+    /// It was read to its end.
+    fn whole(self) {
+        self.0.body_came();
+    }
+}
+
 impl Drop for Reading {
     fn drop(&mut self) {
         self.0.body_read();
@@ -216,7 +223,7 @@ impl Body {
 
     fn over(&mut self) {
         match self.keep.take() {
-            Some(Keep::Reading(reading)) => drop(reading),
+            Some(Keep::Reading(reading)) => reading.whole(),
             Some(Keep::Lease(lease)) => lease.give_back(),
             // A guard stays until the body is dropped, which is when the peer took it.
             Some(Keep::Guard(guard, inner)) => {
@@ -226,7 +233,7 @@ impl Body {
                         None
                     }
                     Keep::Reading(reading) => {
-                        drop(reading);
+                        reading.whole();
                         None
                     }
                     other => Some(Box::new(other)),

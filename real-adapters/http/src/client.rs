@@ -4,7 +4,8 @@
 //! here: the caller drops the future.
 //!
 //! A connection is driven by the task that waits for its answer, so that a call needs no switch to another task and back.
-//! Only what goes on after the answer's head, a long body or a tunnel, gets a task of its own.
+//! Only what goes on after the answer's head, a long body or a tunnel, gets a task of its own. An answer that comes while
+//! the request is still being sent is taken (`hearing.rs`).
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 
 use crate::body::{Body, root_cause};
 use crate::endpoint::Endpoint;
+use crate::hearing::Hearing;
 
 /// Sends requests to one endpoint. Clones share their connections.
 #[derive(Clone)]
@@ -194,7 +196,7 @@ impl Client {
             _ => ClientError::Unreachable { endpoint: endpoint(), source },
         })?;
         let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Hearing::new(stream)))
             .await
             .map_err(|source| ClientError::Closed { endpoint: endpoint(), source })?;
         Ok(Connection { sender, driver: Some(Box::pin(connection.with_upgrades())) })

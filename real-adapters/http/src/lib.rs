@@ -6,6 +6,7 @@ pub mod client;
 mod endpoint;
 pub mod forward;
 pub mod go;
+mod hearing;
 pub mod server;
 mod timed;
 

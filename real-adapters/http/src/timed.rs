@@ -5,14 +5,17 @@
 //! - Writing: `write_timeout` runs from the end of the request's head. After it nothing is written any more; the handler is
 //!   not told, and finds out only by its response going nowhere.
 //!
+//! A connection that the server closes while its client still sends is read on for a moment and what comes is thrown away:
+//! closed at once, the kernel would reset it, and the reset overtakes the answer.
+//!
 //! Deadlines move with every request, timers are slow to move: one timer per connection is left where it is and looked at
 //! again when it fires.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -26,6 +29,10 @@ const CALL: u8 = 4;
 /// No longer HTTP: nobody's deadlines hold.
 const TUNNEL: u8 = 8;
 const NEVER: u64 = u64::MAX;
+/// For how long a client that has its answer may go on sending, as with Go's server.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// Reads of what is thrown away before others have their turn.
+const THROWN_AT_ONCE: usize = 32;
 
 /// Where a connection is between requests, and its deadlines; shared by the connection, its service and the bodies.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub(crate) struct Pace {
     /// Which of [`HEAD`], [`BODY`], [`CALL`] are under way; none: idle. All accesses come from one connection's task, or
     /// are ordered by the channels of the bodies.
     state: AtomicU8,
+    /// The last request's body has not been read to its end.
+    body_left: AtomicBool,
     /// Nanoseconds after `born`.
     read_by: AtomicU64,
     write_by: AtomicU64,
@@ -51,6 +60,7 @@ impl Pace {
             write_timeout: write,
             idle_timeout: idle.or(read),
             state: AtomicU8::new(HEAD),
+            body_left: AtomicBool::new(false),
             read_by: AtomicU64::new(NEVER),
             write_by: AtomicU64::new(NEVER),
             idle_by: AtomicU64::new(NEVER),
@@ -62,10 +72,16 @@ impl Pace {
     /// A head was read: the call begins.
     pub(crate) fn call_begins(&self, with_body: bool) {
         self.state.store(if with_body { CALL | BODY } else { CALL }, Relaxed);
+        self.body_left.store(with_body, Relaxed);
         self.write_by.store(self.after(self.write_timeout), Relaxed);
     }
 
-    /// The request's body was read to its end.
+    /// The request's body has come as a whole.
+    pub(crate) fn body_came(&self) {
+        self.body_left.store(false, Relaxed);
+    }
+
+    /// The request's body was read to its end, or is left unread.
     pub(crate) fn body_read(&self) {
         if self.state.fetch_and(!BODY, Relaxed) & !BODY == 0 {
             self.idle_by.store(self.after(self.idle_timeout), Relaxed);
@@ -126,11 +142,37 @@ pub(crate) struct Timed {
     stream: Stream,
     pace: Arc<Pace>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Runs while what still comes is thrown away.
+    farewell: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timed {
     pub(crate) fn new(stream: Stream, pace: Arc<Pace>) -> Timed {
-        Timed { stream, pace, timer: None }
+        Timed { stream, pace, timer: None, farewell: None }
+    }
+
+    /// Throws away what still comes, until the client closes too or has had its time. One that sends nothing more is not
+    /// waited for.
+    fn part(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut thrown = [0; 8192];
+        for _ in 0..THROWN_AT_ONCE {
+            let mut buf = ReadBuf::new(&mut thrown);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if self.farewell.is_none() && !self.pace.body_left.load(Relaxed) => {
+                    return Poll::Ready(());
+                }
+                Poll::Pending => return self.farewell().poll(cx),
+            }
+            self.farewell();
+        }
+        cx.waker().wake_by_ref();
+        self.farewell().poll(cx)
+    }
+
+    fn farewell(&mut self) -> Pin<&mut Sleep> {
+        self.farewell.get_or_insert_with(|| Box::pin(tokio::time::sleep(FAREWELL))).as_mut()
     }
 
     /// Whether the deadline is past; if not, the task is woken at the latest when it is.
@@ -227,6 +269,10 @@ impl AsyncWrite for Timed {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.farewell.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        this.part(cx).map(Ok)
     }
 }

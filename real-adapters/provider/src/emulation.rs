@@ -25,6 +25,8 @@ pub const THREADS_ANNOTATION: &str = "com.faas-lab.threads";
 pub struct Emulation {
     /// Its name.
     pub name: String,
+    /// Its cores.
+    pub cores: u32,
     /// Its speed by class of work.
     pub classes: BTreeMap<String, Speed>,
     /// The period of the quotas.
@@ -69,7 +71,8 @@ impl Emulation {
             }
             classes.insert(class, Speed { slowdown, full_speedup });
         }
-        Ok(Emulation { name: name.to_owned(), classes, period: Duration::from_millis(10) })
+        let period = Duration::from_millis(10);
+        Ok(Emulation { name: name.to_owned(), cores: profile.cores.value, classes, period })
     }
 
     /// The speed of a class; the error names those there are.
@@ -97,7 +100,13 @@ impl Speed {
 /// Of a profile, what is needed here.
 #[derive(Deserialize)]
 struct Profile {
+    cores: Cores,
     class: BTreeMap<String, Figures>,
+}
+
+#[derive(Deserialize)]
+struct Cores {
+    value: u32,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +139,7 @@ mod tests {
     #[test]
     fn a_replica_gets_a_share_per_busy_thread_and_the_machine_its_speed_up() {
         let pi = Emulation::raspberry_pi_4();
+        assert_eq!(pi.cores, 4);
         let scalar = pi.speed("scalar").expect("a class of the profile");
         assert_eq!(scalar, Speed { slowdown: 3.43, full_speedup: 3.99 });
         assert_eq!(scalar.replica_cores(1, None), 1.0 / 3.43);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use faas_lab_http::Body;
-use faas_lab_http::forward::SECONDS;
+use faas_lab_http::forward::{INTERNAL, SECONDS};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -43,7 +43,8 @@ async fn serializing(config: &Config, request: &Parts, body: Body, began: Instan
     let ending = run(config, &environment, Input::Whole(input), Stderr::Logged, &mut output).await;
     if ending != Ending::Success {
         log(ending.to_string());
-        return Err(failed(ending.to_string()));
+        let refusal = failed(ending.to_string());
+        return Err(if ending == Ending::TimedOut { ours(refusal) } else { refusal });
     }
     let mut response = Response::new(output.into_body().await.map_err(|e| failed(e.to_string()))?);
     response.headers_mut().insert(CONTENT_TYPE, content_type(config));
@@ -69,7 +70,7 @@ async fn classic(config: &Config, request: &Parts, body: Body) -> Answer {
         Ending::Success => {}
         Ending::TimedOut => {
             log("Killed process.");
-            return Err(plain(StatusCode::REQUEST_TIMEOUT, "Killed process.\n"));
+            return Err(ours(plain(StatusCode::REQUEST_TIMEOUT, "Killed process.\n")));
         }
         ending => {
             log(ending.to_string());
@@ -110,6 +111,12 @@ async fn append(spool: &mut Spool, reader: &mut (impl tokio::io::AsyncRead + Unp
 
 fn failed(why: String) -> Response<Body> {
     plain(StatusCode::INTERNAL_SERVER_ERROR, why)
+}
+
+/// Marks an answer as the watchdog's, as the original does in mode http: a function's own 500 can be told from it.
+fn ours(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(INTERNAL, HeaderValue::from_static("of-watchdog"));
+    response
 }
 
 fn zero_byte() -> Response<Body> {

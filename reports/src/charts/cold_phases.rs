@@ -53,7 +53,7 @@ pub(crate) fn of_function(phases: &[PhaseResult]) -> Option<Chart> {
         wide,
         narrow,
         table: Table {
-            caption: "Phases of starts, over all replications".to_owned(),
+            caption: "Phases of starts, all runs together".to_owned(),
             entries: Vec::new(),
             head: ["phase", "starts", "mean", "longest"].map(str::to_owned).to_vec(),
             rows: phases.iter().map(row).collect(),

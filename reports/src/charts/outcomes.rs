@@ -58,7 +58,7 @@ pub(crate) fn of_function(outcomes: &[OutcomeCount]) -> Option<Chart> {
         wide,
         narrow,
         table: Table {
-            caption: "How requests ended, over all replications".to_owned(),
+            caption: "How requests ended, all runs together".to_owned(),
             entries: Vec::new(),
             head: ["outcome", "hop", "status", "requests", "share"].map(str::to_owned).to_vec(),
             rows: outcomes.iter().map(row).collect(),

@@ -76,15 +76,31 @@ fn paint(layout: Layout, points: &[Point<'_>], across_name: &str) -> Drawing {
             });
         }
         let places: Vec<(f64, f64)> = points.iter().map(|point| panel.at(point.across.mean, point.up.mean)).collect();
-        for (point, at, stand, text) in names(points, &places, area) {
+        let bars: Vec<[f64; 4]> = points
+            .iter()
+            .zip(&places)
+            .flat_map(|(point, (x, y))| {
+                let ([left, right], [low, high]) = (ends(&point.across), ends(&point.up));
+                let (from, to) = (panel.at(left, point.up.mean).0, panel.at(right, point.up.mean).0);
+                let (bottom, top) = (panel.at(point.across.mean, low.max(1e-9)).1, panel.at(point.across.mean, high).1);
+                [[from, *y, to, *y], [*x, top, *x, bottom]]
+            })
+            .collect();
+        for (point, at, stand, text) in names(points, &places, &bars, area) {
             sheet.group("e", Some(points[point].entry), || sheet.text(&text, at, points[point].look.ink, stand));
         }
         Hover::Shapes
     })
 }
 
-/// Names beside their points, where no point and no other name is in the way; the chief ones first.
-fn names(points: &[Point<'_>], places: &[(f64, f64)], area: Area) -> Vec<(usize, (f64, f64), Stand, String)> {
+/// Names beside their points, where no point and no other name is in the way and as few intervals as can be; the chief
+/// ones first.
+fn names(
+    points: &[Point<'_>],
+    places: &[(f64, f64)],
+    bars: &[[f64; 4]],
+    area: Area,
+) -> Vec<(usize, (f64, f64), Stand, String)> {
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by_key(|index| (!points[*index].chief, !points[*index].best));
     let mut taken: Vec<[f64; 4]> = places.iter().map(|(x, y)| [x - 7.0, y - 7.0, x + 7.0, y + 7.0]).collect();
@@ -101,19 +117,18 @@ fn names(points: &[Point<'_>], places: &[(f64, f64)], area: Area) -> Vec<(usize,
             ((x + 11.0, y), Stand::Right, [x + 9.0, y - half, x + 11.0 + width, y + half]),
             ((x - 11.0, y), Stand::Left, [x - 11.0 - width, y - half, x - 9.0, y + half]),
         ];
+        let apart = |a: &[f64; 4], b: &[f64; 4]| a[0] > b[2] || b[0] > a[2] || a[1] > b[3] || b[1] > a[3];
+        let crossed = |bounds: &[f64; 4]| bars.iter().filter(|bar| !apart(bounds, bar)).count();
         let free = |bounds: &[f64; 4]| {
             let inside = bounds[0] >= area.left
                 && bounds[2] <= area.right + 20.0
                 && bounds[1] >= area.top - 12.0
                 && bounds[3] <= area.bottom;
-            let clear = |(other, taken): (usize, &[f64; 4])| {
-                let apart =
-                    bounds[2] < taken[0] || taken[2] < bounds[0] || bounds[3] < taken[1] || taken[3] < bounds[1];
-                other == index || apart
-            };
+            let clear = |(other, taken): (usize, &[f64; 4])| other == index || apart(bounds, taken);
             inside && taken.iter().enumerate().all(clear)
         };
-        if let Some((at, stand, bounds)) = candidates.into_iter().find(|(_, _, bounds)| free(bounds)) {
+        let best = candidates.into_iter().filter(|(_, _, bounds)| free(bounds)).min_by_key(|(.., b)| crossed(b));
+        if let Some((at, stand, bounds)) = best {
             taken.push(bounds);
             named.push((index, at, stand, text));
         }

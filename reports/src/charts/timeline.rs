@@ -4,7 +4,7 @@ use faas_lab_model::metrics::result::RunResult;
 
 use super::over_time::{self, Frame, peak, series};
 use super::{Chart, Ink, both};
-use crate::format;
+use crate::{format, words};
 
 /// The whole system's timeline, or one function's; `None` when the result has no series for it.
 pub(crate) fn of(result: &RunResult, function: Option<&str>) -> Option<Chart> {
@@ -88,14 +88,18 @@ fn caption(result: &RunResult, function: Option<&str>) -> String {
     }
     let runs = result.replications.len();
     if runs > 1 {
-        text.push(format!("Lines are means of {runs} replications, bands span the lowest to the highest."));
+        let runs = words::plural(runs as u64, words::run_words(result.source));
+        text.push(format!("Lines are means of {runs}, bands span the lowest to the highest."));
     }
     if result.window.warm_up_seconds > 0.0 {
         let warm_up = format::time(result.window.warm_up_seconds);
         text.push(format!("The shaded first {warm_up} are warm-up and in no other figure."));
     }
     if function.is_none() && !result.timeline.cold_starts.is_empty() {
-        let which = if runs > 1 { " in the first replication" } else { "" };
+        let which = match runs > 1 {
+            true => format!(" in the first {}", words::run_words(result.source)),
+            false => String::new(),
+        };
         text.push(format!("Each stroke at the foot is a request that met a cold start{which}."));
     }
     text.join(" ")

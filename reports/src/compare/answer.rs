@@ -4,8 +4,8 @@ use faas_lab_model::metrics::comparison::Verdict as Truth;
 use faas_lab_model::metrics::result::{self, Estimate, ObjectiveResult, Source};
 use maud::{Markup, html};
 
-use super::short;
 use super::view::{Seen, View, is_policy};
+use super::{measured, short};
 use crate::format;
 use crate::words::{self, Verdict};
 
@@ -34,7 +34,9 @@ pub(super) fn sentence(view: &View<'_>) -> (Verdict, String) {
         );
     }
     let partial = view.ranked.iter().filter(|seen| seen.entry.result.partial).count();
-    let (verdict, text) = if view.ranked.iter().any(|seen| !seen.entry.result.objectives.is_empty()) {
+    let (verdict, text) = if let Some(text) = measured::sentence(view) {
+        (Verdict::Open, text)
+    } else if view.ranked.iter().any(|seen| !seen.entry.result.objectives.is_empty()) {
         by_objective(view)
     } else {
         (Verdict::Open, without_objective(view))
@@ -71,7 +73,10 @@ fn by_objective(view: &View<'_>) -> (Verdict, String) {
     .as_str();
     text.push('.');
     if !best.is_certain() {
-        text += " Its interval reaches across the objective, so more replications might say otherwise.";
+        text += match best.entry.result.replications.len() {
+            1 => " It is a single run, so others might say otherwise.",
+            _ => " Its interval reaches across the objective, so more replications might say otherwise.",
+        };
     }
     if let Some(tie) = tie(view, best, &meeting[1..]) {
         text += &tie;
@@ -167,10 +172,12 @@ fn tie(view: &View<'_>, best: &Seen<'_>, others: &[&Seen<'_>]) -> Option<String>
         true => vec![result::COST],
         false => vec![result::RESPONSE_P99, result::RESPONSE_P95, result::ERROR_RATE],
     };
+    // Whoever is not named differs for certain, all of them together (Bonferroni).
+    let sure = 1.0 - view.comparison.family_error.clamp(1e-9, 0.5) / others.len().max(1) as f64;
     let alike: Vec<&str> = others
         .iter()
         .filter(|other| {
-            let mut judged = deciding.iter().filter_map(|metric| told_apart(best, other, metric)).peekable();
+            let mut judged = deciding.iter().filter_map(|metric| told_apart(best, other, metric, sure)).peekable();
             judged.peek().is_some() && judged.all(|apart| !apart)
         })
         .map(|other| other.label())
@@ -184,9 +191,9 @@ fn tie(view: &View<'_>, best: &Seen<'_>, others: &[&Seen<'_>]) -> Option<String>
     }
 }
 
-/// Whether a metric differs by more than its 95 % interval, paired by seed where both have the same seeds. `None` where
-/// that cannot be known.
-fn told_apart(one: &Seen<'_>, other: &Seen<'_>, metric: &str) -> Option<bool> {
+/// Whether a metric differs by more than its interval at this confidence, paired by seed where both have the same seeds.
+/// `None` where that cannot be known.
+fn told_apart(one: &Seen<'_>, other: &Seen<'_>, metric: &str, confidence: f64) -> Option<bool> {
     let values = |seen: &Seen<'_>| -> Vec<(u64, f64)> {
         let of = |replication: &result::Replication| Some((replication.seed, *replication.metrics.get(metric)?));
         seen.entry.result.replications.iter().filter_map(of).collect()
@@ -196,17 +203,18 @@ fn told_apart(one: &Seen<'_>, other: &Seen<'_>, metric: &str) -> Option<bool> {
     let plain = |values: &[(u64, f64)]| values.iter().map(|(_, value)| *value).collect::<Vec<_>>();
     if !left.is_empty() && seeds(&left) == seeds(&right) {
         let difference = Estimate::from_pairs(&plain(&left), &plain(&right))?;
-        return match difference.half_width {
+        return match difference.half_width_at(confidence) {
             Some(half) => Some(difference.mean.abs() > half),
             None => (difference.mean == 0.0).then_some(false),
         };
     }
     let (left, right) = (one.of(metric)?, other.of(metric)?);
-    Some((left.mean - right.mean).abs() > left.half_width?.hypot(right.half_width?))
+    let half = left.half_width_at(confidence)?.hypot(right.half_width_at(confidence)?);
+    Some((left.mean - right.mean).abs() > half)
 }
 
 /// `p95 < 2 s and errors < 10 %`: times first, as people would say it.
-fn objectives(seen: &Seen<'_>) -> String {
+pub(super) fn objectives(seen: &Seen<'_>) -> String {
     let result = &seen.entry.result;
     let mut objectives: Vec<&ObjectiveResult> = result.objectives.iter().collect();
     objectives.sort_by_key(|objective| words::unit_of(&objective.metric) != "s");

@@ -88,7 +88,7 @@ fn described(view: &View<'_>) -> String {
     };
     let replicated = view.ranked.iter().any(|seen| seen.entry.result.replications.len() > 1);
     if replicated {
-        text += " A curve is of all replications together; figures in the ranking are means over them.";
+        text += " A curve is of all runs of a result together; figures in tables are means over them.";
     }
     if view.ranked.len() > MOST_LINES {
         let among_best = view.ranked.iter().take(MOST_LINES).any(|seen| seen.index == view.baseline);
@@ -150,7 +150,7 @@ fn apart(view: &View<'_>) -> Markup {
         _ => "Each result's response times".to_owned(),
     };
     let text = format!(
-        "Response time by percentile (share of requests that were faster, in %), each result beside {} (dotted).",
+        "Response time by percentile (share of requests that were faster, in %), each result beside {} (dotted). The table above has the numbers.",
         view.baseline().label()
     );
     html! {
@@ -205,15 +205,19 @@ pub(super) fn over_time(view: &View<'_>) -> Option<Markup> {
         [] => "When requests are lost".to_owned(),
     };
     let mut text =
-        format!("Each result beside {} (dotted), means of all replications on common axes.", view.baseline().label());
+        format!("Each result beside {} (dotted), means over its runs on common axes.", view.baseline().label());
     let worst = view
         .ranked
         .iter()
         .filter_map(|seen| Some((seen, peak(seen, "errors")?)))
         .max_by(|a, b| a.1.1.total_cmp(&b.1.1));
     if let Some((seen, (at, rate))) = worst {
-        text +=
-            &format!(" Losses are worst with {}, {} around {}.", seen.label(), format::rate(rate), format::time(at));
+        text += &format!(
+            " Most requests at once are lost with {}: {} around {}.",
+            seen.label(),
+            format::rate(rate),
+            format::time(at)
+        );
     }
     Some(html! {
         figure .multiples {
@@ -325,9 +329,11 @@ pub(super) fn cost(view: &View<'_>) -> Markup {
         }
     };
     let left_out = view.ranked.len() - points.len();
-    let mut text = "Left is cheaper, low is faster; filled points lie on the front, with 95 % intervals.".to_owned();
+    let mut text =
+        "Left is cheaper, low is faster; filled points lie on the front of the means, with their 95 % intervals."
+            .to_owned();
     if currency.is_none() {
-        text = "Results have no cost in one currency, so replica-hours stand for it. Left is leaner, low is faster; filled points lie on the front.".to_owned();
+        text = "Results have no cost in one currency, so replica-hours stand for it. Left is leaner, low is faster; filled points lie on the front of the means.".to_owned();
     }
     if left_out > 0 {
         text += &format!(

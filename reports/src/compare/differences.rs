@@ -28,9 +28,9 @@ pub(super) fn differences(view: &View<'_>) -> Option<Markup> {
     let text = format!(
         "Each result minus {base}, with 95 % intervals{}. A difference is called real only if all that are on this page, taken together, would lead to a single such mistake in at most {} of pages; filled marks are real, hollow ones may be chance.",
         match paired {
-            0 => "; replications could not be paired",
-            paired if paired == all.len() => ", replications paired by seed",
-            _ => ", replications paired by seed where both have the same",
+            0 => "; runs could not be paired",
+            paired if paired == all.len() => ", runs paired by seed",
+            _ => ", runs paired by seed where both have the same",
         },
         format::share(view.comparison.family_error),
     );
@@ -75,6 +75,9 @@ fn title(view: &View<'_>, metrics: &[&str], others: usize) -> String {
     let base = view.baseline().label();
     let of = |count: usize| if count == others { format!("all {others}") } else { format!("{count} of {others}") };
     match (count(Verdict::Better), count(Verdict::Worse), count(Verdict::Different)) {
+        (better, worse, other) if view.is_mixed() && better + worse + other > 0 => {
+            words::capitalized(&format!("{} really differ from {base} in {name}", of(better + worse + other)))
+        }
         (0, 0, 0) => format!("No difference from {base} in {name} is certain to be more than chance"),
         (0, 0, real) => words::capitalized(&format!("{} really differ from {base} in {name}", of(real))),
         (better, 0, _) => words::capitalized(&format!("{} really have a better {name} than {base}", of(better))),
@@ -92,26 +95,59 @@ fn of_metric<'v>(view: &'v View<'_>, metric: &str) -> impl Iterator<Item = &'v D
         .filter(move |difference| difference.metric == metric && difference.estimate.mean.is_finite())
 }
 
+/// The scale that all differences in a metric are drawn on, and its step.
+fn scale(view: &View<'_>, metric: &str) -> forest::Axis {
+    let estimates: Vec<Estimate> = of_metric(view, metric).map(|difference| drawn(view, difference)).collect();
+    forest::axis(estimates.iter())
+}
+
+/// A difference as it is drawn: money as a share of the baseline's, if all that is in the column can be.
+fn drawn(view: &View<'_>, difference: &Difference) -> Estimate {
+    let all = || of_metric(view, &difference.metric).all(|difference| share_of_money(difference).is_some());
+    share_of_money(difference).filter(|_| all()).unwrap_or(difference.estimate)
+}
+
+/// A difference of money as a share of the baseline's mean.
+fn share_of_money(difference: &Difference) -> Option<Estimate> {
+    let relative = difference.relative.filter(|relative| relative.is_finite())?;
+    let Difference { estimate, .. } = difference;
+    if words::unit_of(&difference.metric) != "currency" || (relative == 0.0) != (estimate.mean == 0.0) {
+        return None;
+    }
+    if relative == 0.0 {
+        // Nothing says how large the baseline is, but where nothing differs nothing needs to.
+        return estimate.half_width.is_none_or(|half| half == 0.0).then_some(*estimate);
+    }
+    let scaled = |value: f64| (value * relative / estimate.mean).abs();
+    Some(Estimate {
+        mean: relative,
+        half_width: estimate.half_width.map(scaled),
+        sd: estimate.sd.map(scaled),
+        n: estimate.n,
+    })
+}
+
 fn axis(view: &View<'_>, metric: &str) -> Markup {
-    let axis = forest::axis(of_metric(view, metric).map(|difference| &difference.estimate));
     let unit = words::unit_of(metric);
-    let base = view.baseline().of(metric).map_or(0.0, |estimate| estimate.mean);
-    // As in the cells: money by its share of the baseline's.
     let tick = |value: f64| match unit {
-        "currency" if base > 0.0 => format!("{} %", format::significant(100.0 * value / base, 2)),
+        // As in the cells: money by its share of the baseline's.
+        "currency" if of_metric(view, metric).all(|difference| share_of_money(difference).is_some()) => {
+            format::share(value)
+        }
+        "share" => format::share(value).replace(" %", " pts"),
         unit => short(value, unit, view.currency().unwrap_or_default()),
     };
-    svg_of(&forest::head(axis, tick), "cell", "", None)
+    svg_of(&forest::head(scale(view, metric), tick), "cell", "", None)
 }
 
 fn cell(view: &View<'_>, seen: &Seen<'_>, metric: &str) -> Markup {
     let Some(difference) = view.difference(seen.index, metric) else { return html! { td { (format::NONE) } } };
-    let axis = forest::axis(of_metric(view, metric).map(|difference| &difference.estimate));
+    let estimate = drawn(view, difference);
     let text = text(view, difference);
-    let (class, word) = verdict(difference.verdict);
+    let (class, word) = verdict(view, difference);
     html! {
         td data-v=(format!("{:.9}", difference.estimate.mean)) {
-            (svg_of(&forest::cell(axis, &difference.estimate, is_real(difference.verdict), &text), "cell", &text, None))
+            (svg_of(&forest::cell(scale(view, metric), &estimate, is_real(difference.verdict), &text), "cell", &text, None))
             span .value { (words::tied(&text)) } " "
             span class=(class) { (word) }
         }
@@ -121,11 +157,11 @@ fn cell(view: &View<'_>, seen: &Seen<'_>, metric: &str) -> Markup {
 /// The difference with its sign, and what it is of the baseline's mean.
 fn text(view: &View<'_>, difference: &Difference) -> String {
     let unit = words::unit_of(&difference.metric);
+    if let Some(share) = share_of_money(difference).filter(|share| share.mean != 0.0) {
+        return percent(&share);
+    }
     let mut text = match (unit, difference.relative) {
         ("share", _) => points(difference),
-        ("currency", Some(relative)) if relative.is_finite() && relative != 0.0 => {
-            return percent(difference, relative);
-        }
         (unit, _) => format::estimate_in(&difference.estimate, unit, view.currency().unwrap_or_default()),
     };
     if difference.estimate.mean > 0.0 {
@@ -141,20 +177,12 @@ fn text(view: &View<'_>, difference: &Difference) -> String {
 }
 
 /// A difference as a share of the baseline's mean, which is what one would say of money.
-fn percent(difference: &Difference, relative: f64) -> String {
-    let base = difference.estimate.mean / relative;
-    let scaled = |value: f64| (value / base).abs();
-    let estimate = Estimate {
-        mean: relative,
-        half_width: difference.estimate.half_width.map(scaled),
-        sd: difference.estimate.sd.map(scaled),
-        n: difference.estimate.n,
-    };
-    if relative.abs() + estimate.half_width.unwrap_or(0.0) < 5e-5 {
+fn percent(share: &Estimate) -> String {
+    if share.mean.abs() + share.half_width.unwrap_or(0.0) < 5e-5 {
         return "less than 0.01 %".to_owned();
     }
-    let text = format::estimate(&estimate, "share");
-    if relative > 0.0 { format!("+{text}") } else { text }
+    let text = format::estimate(share, "share");
+    if share.mean > 0.0 { format!("+{text}") } else { text }
 }
 
 /// A difference of shares in percentage points.
@@ -166,8 +194,14 @@ fn is_real(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Better | Verdict::Worse | Verdict::Different)
 }
 
-fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
-    match verdict {
+/// A simulation is not better or worse than what was measured, it is off.
+fn verdict(view: &View<'_>, difference: &Difference) -> (&'static str, &'static str) {
+    let source = view.ranked.iter().find(|seen| seen.index == difference.entry).map(|seen| seen.entry.result.source);
+    let across = source.is_some_and(|source| source != view.baseline().entry.result.source);
+    match difference.verdict {
+        Verdict::Better | Verdict::Worse | Verdict::Different if across => {
+            ("judged", if difference.estimate.mean > 0.0 { "higher" } else { "lower" })
+        }
         Verdict::Better => ("judged met", "better"),
         Verdict::Worse => ("judged missed", "worse"),
         Verdict::Different => ("judged", "different"),
@@ -200,7 +234,7 @@ fn table(view: &View<'_>, others: &[&Seen<'_>], metrics: &[&str]) -> Markup {
                     @for seen in others {
                         @for metric in metrics {
                             @if let Some(difference) = view.difference(seen.index, metric) {
-                                @let (class, word) = verdict(difference.verdict);
+                                @let (class, word) = verdict(view, difference);
                                 tr {
                                     th scope="row" { (seen.label()) }
                                     td { (words::metric_words(metric)) }

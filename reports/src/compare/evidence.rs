@@ -25,7 +25,7 @@ pub(super) fn all_figures(view: &View<'_>) -> Markup {
                 summary { (words::plural(metrics.len() as u64, "figure")) " of each result" }
                 div .scroll tabindex="0" role="region" aria-label="All figures" {
                     table .sortable {
-                        caption { "Means over replications with 95 % intervals" }
+                        caption { "Means with 95 % intervals" }
                         thead {
                             tr {
                                 th scope="col" { "result" }
@@ -92,7 +92,7 @@ pub(super) fn settings(view: &View<'_>) -> Markup {
             div .scroll tabindex="0" role="region" aria-label="Settings that differ" {
                 table {
                     caption { "Settings in which results differ" @if !prefix.is_empty() { ", below " code { (prefix.trim_end_matches('.')) } } }
-                    thead { tr { th scope="col" { "result" } @for key in differing.keys() { th scope="col" { code { (&key[prefix.len()..]) } } } } }
+                    thead { tr { th scope="col" { "result" } @for key in differing.keys() { th scope="col" { code { (breakable(&key[prefix.len()..])) } } } } }
                     tbody {
                         @for (row, seen) in view.ranked.iter().enumerate() {
                             tr data-e=(seen.index) {
@@ -133,15 +133,31 @@ pub(super) fn settings(view: &View<'_>) -> Markup {
     }
 }
 
-/// Each setting that is not the same in all, with its value in each.
+/// A key that may be broken into lines after its dots and before its underscores.
+fn breakable(key: &str) -> Markup {
+    let parts = key.split_inclusive('.').flat_map(|part| {
+        let places = part.match_indices('_').map(|(at, _)| at).filter(|at| *at > 0);
+        let ends: Vec<usize> = places.chain([part.len()]).collect();
+        let mut from = 0;
+        ends.into_iter().map(move |to| &part[std::mem::replace(&mut from, to)..to]).collect::<Vec<_>>()
+    });
+    html! { @for (index, part) in parts.enumerate() { @if index > 0 { wbr; } (part) } }
+}
+
+/// Each setting that is not the same in all, with its value in each. How a value is known is no setting.
 fn differing(view: &View<'_>) -> BTreeMap<String, Vec<Option<String>>> {
     let scenarios: Vec<BTreeMap<String, String>> = view.ranked.iter().map(settings_of).collect();
     let mut keys: Vec<&String> = scenarios.iter().flat_map(BTreeMap::keys).collect();
     keys.sort();
     keys.dedup();
     let column = |key: &String| scenarios.iter().map(|scenario| scenario.get(key).cloned()).collect::<Vec<_>>();
-    keys.into_iter()
-        .map(|key| (key.clone(), column(key)))
+    let about_a_value = |key: &str| {
+        let value = key.strip_suffix(".basis").or_else(|| key.strip_suffix(".source"));
+        value.is_some_and(|value| keys.iter().any(|other| other.starts_with(value) && other.as_str() != key))
+    };
+    keys.iter()
+        .filter(|key| !about_a_value(key))
+        .map(|key| ((*key).clone(), column(key)))
         .filter(|(_, column)| column.iter().any(|value| *value != column[0]))
         .take(12)
         .collect()
@@ -210,7 +226,7 @@ pub(super) fn again(view: &View<'_>) -> Markup {
                             tr data-e=(seen.index) {
                                 th scope="row" { (seen.label()) @if seen.name != seen.entry.label { small { (seen.entry.label) } } }
                                 td .words { code { (seen.entry.result.command) } }
-                                td .words { (words::window_words(&seen.entry.result)) "; seed " (seen.entry.result.seed) }
+                                td .words { (words::window_words(&seen.entry.result)) "; " (words::seed_words(&seen.entry.result)) }
                             }
                         }
                     }

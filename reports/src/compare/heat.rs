@@ -90,10 +90,13 @@ fn grid(view: &View<'_>, (down, rows): (&str, &[String]), (across, columns): (&s
     let at = |row: &String, column: &String| {
         view.ranked.iter().find(|seen| seen.entry.values == [row.clone(), column.clone()])
     };
+    // The last word of a key says enough, unless both have the same.
+    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    let name = |key: &str| if last(down) == last(across) { key.to_owned() } else { last(key) };
     html! {
         div .scroll tabindex="0" role="region" aria-label="Losses by setting" {
             table .heat {
-                caption { "Lost, by " code { (down) } " (down) and " code { (across) } " (across)" }
+                caption { "Lost, by " code title=(down) { (name(down)) } " (down) and " code title=(across) { (name(across)) } " (across)" }
                 thead { tr { th scope="col" {} @for column in columns { th .n scope="col" { (words::value_words(column)) } } } }
                 tbody {
                     @for row in rows {

@@ -8,11 +8,12 @@ mod evidence;
 mod heat;
 mod live;
 mod measured;
+mod nearness;
 mod ranking;
 mod view;
 
 use faas_lab_model::metrics::comparison::Comparison;
-use faas_lab_model::metrics::result::Tool;
+use faas_lab_model::metrics::result::{Source, Tool};
 use maud::{Markup, html};
 
 use crate::ReportError;
@@ -49,14 +50,20 @@ fn nothing(comparison: &Comparison) -> Markup {
 }
 
 fn body(view: &View<'_>, tool: &Tool) -> Markup {
+    // A measurement and its simulation are no candidates to choose from.
+    let measured = measured::measured(view);
+    let (side_by_side, ranking) = match measured.is_some() && view.ranked.len() == 2 {
+        true => ("Side by side", ranking::side_by_side(view)),
+        false => ("Ranking", ranking::ranking(view)),
+    };
     let sections: Vec<(&str, &str, Option<Markup>)> = vec![
-        ("ranking", "Ranking", Some(ranking::ranking(view))),
+        ("measured", "Simulated and measured", measured),
+        ("ranking", side_by_side, Some(ranking)),
         ("times", "Response times", Some(curves::response_times(view))),
         ("time", "Over time", curves::over_time(view)),
         ("losses", "Where requests are lost", Some(heat::losses(view))),
         ("cost", "Cost and speed", Some(curves::cost(view))),
         ("differences", "Differences", differences::differences(view)),
-        ("measured", "Simulated and measured", measured::measured(view)),
         ("figures", "All figures", Some(evidence::all_figures(view))),
         ("settings", "What differs", Some(evidence::settings(view))),
         ("again", "Run it again", Some(evidence::again(view))),
@@ -90,23 +97,26 @@ fn body(view: &View<'_>, tool: &Tool) -> Markup {
 }
 
 fn opening(view: &View<'_>) -> String {
-    let count = view.ranked.len() as u64;
-    let replications: Vec<usize> = view.ranked.iter().map(|seen| seen.entry.result.replications.len()).collect();
-    let (least, most) =
-        (replications.iter().min().copied().unwrap_or(0), replications.iter().max().copied().unwrap_or(0));
-    let mut text = words::plural(count, "result");
-    let sources: Vec<&str> = ["simulated", "measured"]
-        .into_iter()
-        .filter(|source| view.ranked.iter().any(|seen| words::source_words(seen.entry.result.source) == *source))
-        .collect();
-    text += &format!(", {}", sources.join(" and "));
-    text += &match (least, most) {
-        (0, 0) => String::new(),
-        (least, most) if least == most => format!(" · {} each", words::plural(most as u64, "replication")),
-        (least, most) => format!(" · {least} to {most} replications each"),
+    let count = words::plural(view.ranked.len() as u64, "result");
+    let runs = |source: Source| -> Option<String> {
+        let of: Vec<usize> = view
+            .ranked
+            .iter()
+            .filter(|seen| seen.entry.result.source == source)
+            .map(|seen| seen.entry.result.replications.len())
+            .collect();
+        let (least, most) = (*of.iter().min()?, *of.iter().max()?);
+        let word = words::source_words(source);
+        let runs = |count: usize| words::plural(count as u64, words::run_words(source));
+        Some(match (least, most) {
+            (_, 0) => word.to_owned(),
+            (least, most) if least < most => format!("{word}, {least} to {} each", runs(most)),
+            _ if of.len() > 1 => format!("{word}, {} each", runs(most)),
+            _ => format!("{word}, {}", runs(most)),
+        })
     };
-    text += &format!(" · held against {}", view.baseline().label());
-    text
+    let sources: Vec<String> = [Source::Simulated, Source::Measured].into_iter().filter_map(runs).collect();
+    format!("{count} · {} · held against {}", sources.join(" · "), view.baseline().label())
 }
 
 /// A piece of line in an entry's colour and dash, to know it by.

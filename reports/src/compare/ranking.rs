@@ -35,7 +35,7 @@ pub(super) fn ranking(view: &View<'_>) -> Markup {
     html! {
         p {
             @if !rule.is_empty() { "Ranked by " (rule.trim_end_matches('.')) ". " }
-            "Means over replications, the half-width of their 95 % interval below."
+            (means(view)) "."
             @if view.policies && view.ranked.len() > 1 { " Each scaling policy has one colour on this page." }
         }
         div .scroll tabindex="0" role="region" aria-label="Ranking" {
@@ -80,7 +80,7 @@ pub(super) fn side_by_side(view: &View<'_>) -> Markup {
     html! {
         div .scroll tabindex="0" role="region" aria-label="Runs side by side" {
             table #ranked {
-                caption { "Means over replications, the half-width of their 95 % interval below" }
+                caption { (means(view)) }
                 thead {
                     tr { th scope="col" { "run" } @for column in &columns { th .n scope="col" title=(column.about) { (column.head) } } }
                 }
@@ -100,6 +100,13 @@ pub(super) fn side_by_side(view: &View<'_>) -> Markup {
             }
         }
     }
+}
+
+/// What a figure is, and what stands below it.
+fn means(view: &View<'_>) -> String {
+    let measured = view.ranked.iter().any(|seen| seen.entry.result.source == Source::Measured);
+    let runs = if measured { "runs" } else { "replications" };
+    format!("Means over {runs}, the half-width of their 95 % interval below")
 }
 
 /// A number as scripts read it.

@@ -207,9 +207,12 @@ impl Seen<'_> {
         !objectives.is_empty() && objectives.iter().all(|objective| objective.met && objective.found.is_some())
     }
 
-    /// Whether every objective is clearly met or clearly missed.
+    /// Whether it is certain that the objectives are met, or that they are not: one that is clearly missed is enough.
     pub(super) fn is_certain(&self) -> bool {
-        self.entry.result.objectives.iter().all(|objective| objective.certain)
+        let objectives = &self.entry.result.objectives;
+        let missed =
+            objectives.iter().any(|objective| objective.found.is_some() && !objective.met && objective.certain);
+        missed || objectives.iter().all(|objective| objective.certain)
     }
 
     /// A metric in words, or the sign for none.
@@ -249,7 +252,8 @@ fn own_hues(comparison: &Comparison) -> Vec<String> {
     (0..comparison.entries.len()).map(|index| index.to_string()).collect()
 }
 
-/// A colour for each hue, in the order of their first use; dashes tell entries of one colour apart.
+/// A colour for each hue, in the order of their first use; dashes tell entries of one colour apart. Where no two have one
+/// hue, each has a dash of its own too, so that of lines that coincide both are seen.
 fn looks(hues: &[String]) -> Vec<Look> {
     let mut inks: Vec<&str> = Vec::new();
     for hue in hues {
@@ -257,12 +261,14 @@ fn looks(hues: &[String]) -> Vec<Look> {
             inks.push(hue);
         }
     }
+    let alone = inks.len() == hues.len();
     let mut used = [0; Ink::SERIES.len()];
     hues.iter()
         .map(|hue| {
             let place = inks.iter().position(|ink| ink == hue).expect("each hue was listed") % Ink::SERIES.len();
             used[place] += 1;
-            Look { ink: Ink::SERIES[place], dash: (used[place] - 1) % DASHES }
+            let turn = used[place] - 1 + if alone { place } else { 0 };
+            Look { ink: Ink::SERIES[place], dash: turn % DASHES }
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! What the answer rests on: costs, theory, every figure, every parameter, and how to run it again.
 
-use faas_lab_model::metrics::result::{self, METRICS, OutcomeKind, RunResult};
+use faas_lab_model::metrics::result::{self, METRICS, OutcomeKind, RunResult, Source};
 use maud::{Markup, html};
 
 use crate::format;
@@ -9,14 +9,17 @@ use crate::words;
 /// What the window cost, item by item, and what each machine did.
 pub(super) fn cost_and_energy(result: &RunResult) -> Markup {
     let currency = &result.cost.currency;
+    let run = words::run_words(result.source);
     html! {
         h2 #cost-head { "Cost and energy" }
-        @if result.cost.items.is_empty() {
+        @if result.cost.items.is_empty() && result.nodes.is_empty() && result.source == Source::Measured {
+            p .quiet { "Neither cost nor energy was measured, nor what single machines did." }
+        } @else if result.cost.items.is_empty() {
             p .quiet { "Nothing in this scenario has a price." }
         } @else {
             div .scroll tabindex="0" role="region" aria-label="Cost" {
                 table {
-                    caption { "Cost of the measured window, per replication" }
+                    caption { "Cost of the measured window, per " (run) }
                     thead { tr { th scope="col" { "item" } th scope="col" { "basis" } th .n scope="col" { "amount" } } }
                     tbody {
                         @for item in &result.cost.items {
@@ -33,12 +36,12 @@ pub(super) fn cost_and_energy(result: &RunResult) -> Markup {
                 }
             }
         }
-        @if result.nodes.is_empty() {
+        @if result.nodes.is_empty() && result.source == Source::Simulated {
             p .quiet { "The result knows nothing of single machines." }
-        } @else {
+        } @else if !result.nodes.is_empty() {
             div .scroll tabindex="0" role="region" aria-label="Nodes" {
                 table {
-                    caption { "Machines in the measured window, per replication" }
+                    caption { "Machines in the measured window, per " (run) }
                     thead {
                         tr {
                             th scope="col" { "node" }
@@ -111,6 +114,7 @@ pub(super) fn theory(result: &RunResult) -> Markup {
 /// Every metric that the run has, with what it means.
 pub(super) fn all_figures(result: &RunResult) -> Markup {
     let several = result.functions.len() > 1;
+    let run = words::run_words(result.source);
     let has = |key: &str| {
         result.summary.contains_key(key) || result.functions.iter().any(|function| function.summary.contains_key(key))
     };
@@ -124,7 +128,10 @@ pub(super) fn all_figures(result: &RunResult) -> Markup {
         } @else {
             div .scroll tabindex="0" role="region" aria-label="All figures" {
                 table {
-                    caption { "Means over replications with 95 % intervals" }
+                    caption {
+                        @if result.replications.len() == 1 { "Figures of a single " (run) ", without intervals over runs" }
+                        @else { "Means over " (run) "s with 95 % intervals" }
+                    }
                     thead {
                         tr {
                             th scope="col" { "figure" }
@@ -135,7 +142,10 @@ pub(super) fn all_figures(result: &RunResult) -> Markup {
                     tbody {
                         @for metric in METRICS.iter().filter(|metric| has(metric.key)) {
                             tr {
-                                th scope="row" { (words::metric_words(metric.key)) small { (metric.about) } }
+                                th scope="row" {
+                                    @if metric.key == result::OFFERED { "requests per " (run) } @else { (words::metric_words(metric.key)) }
+                                    small { (metric.about) }
+                                }
                                 td .n { (cell(&result.summary, metric.key)) }
                                 @if several {
                                     @for function in &result.functions { td .n { (cell(&function.summary, metric.key)) } }
@@ -154,8 +164,16 @@ pub(super) fn provenance(result: &RunResult) -> Markup {
     html! {
         h2 #provenance-head { "Where the parameters come from" }
         @if result.provenance.is_empty() {
-            p .quiet { "The result names no parameters." }
+            p .quiet {
+                @match result.source {
+                    Source::Simulated => "The result names no parameters.",
+                    Source::Measured => "What was measured rests on no parameter of a model.",
+                }
+            }
         } @else {
+            @if result.source == Source::Measured {
+                p { "The scenario's parameters: those of its workload made what was sent, the others describe its simulation." }
+            }
             @let weak = result.provenance.iter().filter(|known| is_weak(known.basis)).count();
             p {
                 @if weak == 0 {
@@ -211,7 +229,15 @@ pub(super) fn again(result: &RunResult) -> Markup {
             @if unfinished > 0 { "; " (words::plural(unfinished, "request")) " had not ended by then" }
             "."
         }
-        @if !seeds.is_empty() { p .quiet { "Seeds of the replications: " (seeds.join(", ")) "." } }
+        @if !seeds.is_empty() {
+            p .quiet {
+                @match result.source {
+                    Source::Simulated => "Seeds of the replications: ",
+                    Source::Measured => "What was sent follows from the scenario and these seeds: ",
+                }
+                (seeds.join(", ")) "."
+            }
+        }
         @if !result.scenario.overrides.is_empty() {
             p { "Changed on the command line: " @for change in &result.scenario.overrides { code { (change) } " " } }
         }

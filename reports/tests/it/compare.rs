@@ -200,6 +200,43 @@ fn simulated_and_measured_are_held_against_each_other() {
 }
 
 #[test]
+fn one_objective_missed_for_certain_is_enough() {
+    let mut comparison = two();
+    let result = &mut comparison.entries[1].result;
+    objective(RESPONSE_P95, 0.1, result);
+    let mut unsure = result.objectives[0].clone();
+    (unsure.metric, unsure.at_most, unsure.certain) = (ERROR_RATE.to_owned(), 0.01, false);
+    result.objectives.push(unsure);
+    assert!(!render(&comparison).contains("missed, unsure"));
+    comparison.entries[1].result.objectives[0].certain = false;
+    assert!(render(&comparison).contains("missed, unsure"));
+}
+
+#[test]
+fn keys_are_shortened_and_may_break() {
+    let mut comparison = grid(12);
+    assert!(render(&comparison).contains(">scaling</code> (down) and <code title"));
+    for (index, entry) in comparison.entries.iter_mut().enumerate() {
+        entry.result.scenario.toml = format!(
+            "[f.watchdog]\nexec_timeout = \"{index}s\"\n[f.demand]\nvalue = {index}\nsource = \"note {index}\"\n"
+        );
+    }
+    let page = render(&comparison);
+    assert!(page.contains("watchdog.<wbr>exec<wbr>_timeout"));
+    // Where a value comes from is no setting.
+    assert!(page.contains("demand.<wbr>value") && !page.contains("note 3"));
+}
+
+#[test]
+fn money_is_drawn_on_a_scale_of_whole_percents() {
+    let page = render(&two());
+    let start = page.find("<tr class=\"axes\"").expect("axes");
+    let axes = &page[start..start + page[start..].find("</tr>").expect("an end")];
+    assert!(axes.contains(">+20 %</text>") || axes.contains(">+50 %</text>"), "{axes}");
+    assert!(axes.contains(" pts</text>"), "{axes}");
+}
+
+#[test]
 fn different_functions_may_stand_beside_each_other() {
     render(&beside_each_other(
         "functions",

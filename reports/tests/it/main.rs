@@ -1,6 +1,7 @@
 //! The page as a reader's browser gets it: whole, well-formed, self-contained, and calm about odd results.
 
 mod compare;
+mod measured;
 mod style;
 
 use std::fmt::Write;
@@ -18,7 +19,7 @@ fn render(result: &RunResult) -> String {
 
 /// Every element that is opened is closed, in order; attributes are quoted and free of `<`.
 fn assert_well_formed(page: &str) {
-    const VOID: [&str; 3] = ["meta", "link", "br"];
+    const VOID: [&str; 4] = ["meta", "link", "br", "wbr"];
     let mut open: Vec<&str> = Vec::new();
     let mut rest = page.strip_prefix("<!DOCTYPE html>").expect("a document type comes first");
     while let Some(start) = rest.find('<') {
@@ -286,6 +287,10 @@ fn a_damaged_histogram_is_an_error_that_says_so() {
         result.functions[0].responses[0].histogram.hdr_v2_base64 = damaged.to_owned();
         let error = html::render(&result).expect_err("it is damaged");
         assert!(matches!(error, ReportError::Histogram { .. }));
-        assert!(error.to_string().starts_with("a histogram of response times cannot be read: "), "{error}");
+        assert!(faas_lab_reports::check(&result).is_err() && faas_lab_reports::check(&sample::nothing()).is_ok());
+        assert!(
+            error.to_string().starts_with("a histogram of response times of face-recognition cannot be read: "),
+            "{error}"
+        );
     }
 }

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use faas_lab_http::go::parse_duration;
 
 /// What happens to requests when a serverless cluster scales: simulated, and held against theory.
 ///
@@ -26,6 +28,10 @@ pub(crate) enum Command {
     Sweep(SweepArguments),
     /// Find the best setting of a scenario under constraints, and say how sure that is
     Optimize(OptimizeArguments),
+    /// Hold the model against what others have measured
+    Validate(ValidateArguments),
+    /// Learn a scenario from request logs, or a machine's profile from reference programs
+    Calibrate(CalibrateArguments),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -43,7 +49,11 @@ pub(crate) enum Command {
     /// Start a gateway and functions on this machine
     Up(UpArguments),
     /// Drive a live gateway with a scenario's arrivals, and measure so that the numbers can be trusted
-    Loadtest(LoadtestArguments),
+    Loadtest(Box<LoadtestArguments>),
+    /// Join what the parts of a shared load test have measured
+    Merge(crate::loadtest::MergeArguments),
+    /// Ask a gateway who it is, and check that the timeouts on the way to functions agree
+    Ping(crate::ping::PingArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page, or write all of them into a folder
@@ -319,6 +329,113 @@ pub(crate) struct OptimizeArguments {
     pub(crate) quiet: bool,
 }
 
+/// Hold the model against what others have measured
+///
+/// One table: case, quantity, what was published, what is simulated, by how much they differ, its bound,
+/// and whether it is kept. The exit code is 1 if one is not.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("against").args(["published", "data"]).multiple(true).required(true))]
+pub(crate) struct ValidateArguments {
+    /// Play every published case that comes with faas-lab
+    #[arg(long)]
+    pub(crate) published: bool,
+
+    /// Also predict raw measurements of others: a folder with openfaas-k3s-2022 in it, or FAAS_LAB_DATA
+    #[arg(long, value_name = "DIR", env = "FAAS_LAB_DATA")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// Write the table as a page to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Put the table into its place in this Markdown file, which is written if there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+
+    /// Runs at once [default: the number of cores]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = threads)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Print the table as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+/// Learn a scenario from a live gateway or from request logs, or a machine's profile from reference programs
+///
+/// --gateway runs an experiment on a live function: connections, pings, single warm calls, several at once, bodies of
+/// several sizes, starts from zero. It takes its time budget at the most and puts the number of replicas back. What is
+/// written is a scenario, which simulate plays and validate holds against the gateway; every third warm call and cold
+/// start, and the steps between one call and the most, are kept back and predicted.
+///
+/// --requests takes our own requests.csv, request logs with instance identity, the output of hey, oha or k6, and
+/// Prometheus histograms; all of one function on one platform. What is written is a scenario, which simulate plays: laws
+/// with intervals, and the error on data held back. Of several logs every other one is kept back in turn and predicted;
+/// of one log its end is.
+///
+/// --reference runs programs that have been measured on a Raspberry Pi 4 too: one thread on one core, CPU time, the low
+/// decile of many runs. What they need on a Pi over what they need here is the factor of a class of work. Factors that
+/// cannot be measured here are carried over, with a wider spread, and say so.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").args(["gateway", "requests", "reference"]).required(true))]
+pub(crate) struct CalibrateArguments {
+    /// The logs
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) requests: Vec<PathBuf>,
+
+    /// Run the reference programs and derive a Raspberry Pi 4's factors against this machine
+    #[arg(long)]
+    pub(crate) reference: bool,
+
+    /// Where to write the scenario [default: calibrated.toml] or the profile [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) target: crate::target::TargetArguments,
+
+    /// The function to measure, may be repeated [default: the only one]; of logs, what to call it [default: measured]
+    #[arg(long, value_name = "NAME", conflicts_with = "reference")]
+    pub(crate) function: Vec<String>,
+
+    /// Body of the live function's calls, such as 20ms for the function sleep
+    #[arg(long, value_name = "TEXT", requires = "gateway")]
+    pub(crate) data: Option<String>,
+
+    /// Longest time that the experiment on one live function may take
+    #[arg(long, value_name = "SPAN", default_value = "2m", requires = "gateway", value_parser = crate::calibrate::budget)]
+    pub(crate) budget: Duration,
+
+    /// Leave the live function's replicas alone: no starts from zero
+    #[arg(long, requires = "gateway")]
+    pub(crate) no_cold: bool,
+
+    /// Also keep each log back alone
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) leave_one_out: bool,
+
+    /// Leave out tests and intervals
+    #[arg(long, conflicts_with = "reference")]
+    pub(crate) quick: bool,
+
+    /// Seed of the draws behind tests and intervals
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "reference")]
+    pub(crate) seed: u64,
+
+    /// Runs of each reference program
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true, conflicts_with = "requests",
+          value_parser = clap::value_parser!(u32).range(20..=1000))]
+    pub(crate) runs: u32,
+
+    /// Core to run them on
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "requests")]
+    pub(crate) core: usize,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct CheckArguments {
     /// The scenario files
@@ -416,9 +533,33 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "URL")]
     pub(crate) nats: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) timeouts: GatewayTimeouts,
+
+    /// File for what the scaling policies see and decide, as lines of JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record_decisions: Option<PathBuf>,
+
     /// Folder for what outlives the platform [default: $XDG_STATE_HOME/faas-lab or ~/.local/state/faas-lab]
     #[arg(long, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
+}
+
+/// Those that are set; the others follow from the functions'.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct GatewayTimeouts {
+    /// How long the gateway waits for a function, such as 10s or 1m30s, before it answers 502; 0 for ever
+    /// [default: longer than any watchdog lets its function run, at least 1m]
+    #[arg(long, value_name = "SPAN", value_parser = timeout)]
+    pub(crate) upstream_timeout: Option<Duration>,
+
+    /// How long an answer may take before the gateway closes the connection [default: 5s more than for the function]
+    #[arg(long, value_name = "SPAN", value_parser = timeout)]
+    pub(crate) write_timeout: Option<Duration>,
+
+    /// How long a request may take to come [default: as long as its answer]
+    #[arg(long, value_name = "SPAN", value_parser = timeout)]
+    pub(crate) read_timeout: Option<Duration>,
 }
 
 /// Drive a live gateway with a scenario's arrivals, and measure so that the numbers can be trusted
@@ -473,57 +614,21 @@ pub(crate) struct LoadtestArguments {
     #[arg(long, value_name = "BOUND")]
     pub(crate) objective: Vec<String>,
 
-    /// HTTP method [default: POST; GET where there is no body and the platform is a plain server]
-    #[arg(long, value_name = "METHOD")]
-    pub(crate) method: Option<String>,
-
-    /// A header of every request; may be repeated
-    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
-    pub(crate) header: Vec<String>,
-
-    /// Path and query below the function
-    #[arg(long, value_name = "PATH")]
-    pub(crate) path: Option<String>,
-
-    /// Body of every request [default: random bytes of the scenario's request size]
-    #[arg(long, value_name = "TEXT", conflicts_with = "data_binary")]
-    pub(crate) data: Option<String>,
-
-    /// Body from a file, or from the files of a folder in turn
-    #[arg(long, value_name = "@FILE|@FOLDER")]
-    pub(crate) data_binary: Option<String>,
-
-    /// HTTP/2 instead of HTTP/1.1
-    #[arg(long)]
-    pub(crate) http2: bool,
-
-    /// Open a connection for every request
-    #[arg(long)]
-    pub(crate) no_keep_alive: bool,
+    #[command(flatten)]
+    pub(crate) call: crate::loadtest::groups::CallArguments,
 
     /// Most requests in flight at once [default: enough for a target that stalls for five seconds, at most 4096]
     #[arg(long, value_name = "N", value_parser = in_flight)]
     pub(crate) in_flight: Option<usize>,
 
-    /// Where the gateway's metrics are [default: port 8082 of its host]
-    #[arg(long, value_name = "URL")]
-    pub(crate) metrics: Option<url::Url>,
+    #[command(flatten)]
+    pub(crate) probe: crate::loadtest::groups::ProbeArguments,
 
-    /// Time between looks at replicas and queues
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
-    pub(crate) probe_every: u64,
+    #[command(flatten)]
+    pub(crate) callbacks: crate::loadtest::groups::CallbackArguments,
 
-    /// Do not look at replicas and queues
-    #[arg(long)]
-    pub(crate) no_probe: bool,
-
-    /// Where callbacks of asynchronous invocations come in
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
-    pub(crate) callback_listen: std::net::SocketAddr,
-
-    /// The address that the gateway is told for callbacks, if it is another
-    #[arg(long, value_name = "URL")]
-    pub(crate) callback_url: Option<url::Url>,
+    #[command(flatten)]
+    pub(crate) share: crate::loadtest::groups::ShardArguments,
 
     /// Seed of the schedule, instead of the scenario's
     #[arg(long, allow_negative_numbers = true, value_parser = seed)]
@@ -578,6 +683,11 @@ fn relative(text: &str) -> Result<f64, String> {
         value if value > 0.0 && value < 1.0 => Ok(value),
         _ => Err("write a percentage above 0% and below 100%, such as 2%".to_owned()),
     }
+}
+
+/// As the gateway's environment has them: Go's durations, or seconds.
+fn timeout(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a span such as 500ms, 10s or 1m30s".to_owned())
 }
 
 /// Any number of 64 bits.

@@ -1,20 +1,24 @@
 //! `faas-lab loadtest`: from a scenario, or flags, and a gateway to a folder of results.
 
+mod emit;
 mod files;
+pub(crate) mod groups;
 mod line;
+mod merge;
+mod processes;
 mod written;
+
+pub(crate) use merge::{MergeArguments, run as merge};
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use faas_lab_loadgen::callbacks::CallbackOptions;
 use faas_lab_loadgen::client::ClientOptions;
-use faas_lab_loadgen::payload::{BodySource, PayloadOptions};
+use faas_lab_loadgen::merge::{LEDGER_VERSION, LedgerFile};
 use faas_lab_loadgen::probe::ProbeOptions;
-use faas_lab_loadgen::shard::Shard;
 use faas_lab_loadgen::target::Target;
-use faas_lab_loadgen::{GooseOptions, Measured, Plan, RunError, Start, Watch, prometheus};
+use faas_lab_loadgen::{GooseOptions, Measured, Plan, RunError, Watch, prometheus};
 use faas_lab_model::metrics::measurement::Measurement;
 use faas_lab_model::metrics::result::{Estimate, ObjectiveResult, RunResult, Warning};
 use faas_lab_model::scenario::Scenario;
@@ -25,7 +29,7 @@ use serde::Serialize;
 
 use crate::args::LoadtestArguments;
 use crate::failure::{Failure, Outcome};
-use crate::output::{LOG, METRICS, REPORT, REQUESTS, RESULT, Staging, TIMELINE};
+use crate::output::{LEDGER, LOG, METRICS, REPORT, REQUESTS, RESULT, Staging, TIMELINE};
 use crate::simulate::RESULTS;
 use crate::{interrupt, terminal};
 use files::Files;
@@ -35,8 +39,16 @@ pub(crate) fn run(arguments: &LoadtestArguments) -> Result<Outcome, Failure> {
     let scenario = written::scenario(arguments)?;
     let target = arguments.target.target()?;
     let folder = arguments.out.clone().unwrap_or_else(|| Path::new(RESULTS).join(format!("{}-live", scenario.name)));
+    if arguments.share.emit.is_some() {
+        return emit::run(arguments, &scenario, &target);
+    }
+    if let Some(count) = arguments.share.processes.filter(|count| *count > 1) {
+        return processes::run(arguments, count, &folder);
+    }
+    let part = arguments.share.part()?;
+    let folder = if part.is_part() { groups::part_folder(&folder, part) } else { folder };
+    let plan = plan(arguments, scenario, &target)?;
     let staging = Staging::new(&folder)?;
-    let plan = plan(arguments, scenario, &target);
 
     let files = Files::create(&plan.scenario, &staging, arguments.requests)?;
     let line = Line::new(arguments.quiet);
@@ -50,6 +62,9 @@ pub(crate) fn run(arguments: &LoadtestArguments) -> Result<Outcome, Failure> {
     let measured = measured.map_err(refused)?;
     files.finish(&staging)?;
     write(&measured.result, &staging)?;
+    if part.is_part() {
+        write_ledger(&measured, &staging)?;
+    }
     let paths = Paths::new(staging.target(), arguments.requests);
     staging.publish()?;
 
@@ -64,47 +79,37 @@ pub(crate) fn run(arguments: &LoadtestArguments) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-fn plan(arguments: &LoadtestArguments, scenario: Scenario, target: &Target) -> Plan {
+fn plan(arguments: &LoadtestArguments, scenario: Scenario, target: &Target) -> Result<Plan, Failure> {
     let functions = scenario.functions.iter().map(|function| function.name.clone()).collect();
-    let probe = target.system.clone().filter(|_| !arguments.no_probe).map(|system| ProbeOptions {
+    let probe = target.system.clone().filter(|_| !arguments.probe.probe.is_zero()).map(|system| ProbeOptions {
         system,
-        metrics: arguments.metrics.clone(),
+        metrics: arguments.probe.metrics.clone(),
         functions,
-        interval: Duration::from_millis(arguments.probe_every),
+        interval: arguments.probe.probe,
         insecure: arguments.target.insecure,
     });
-    let body = match (&arguments.data, &arguments.data_binary) {
-        (Some(text), _) => BodySource::data(text),
-        (None, Some(text)) => BodySource::data_binary(text),
-        (None, None) => BodySource::Random,
-    };
-    Plan {
+    Ok(Plan {
         command: written::command(arguments),
         platform: target.platform.clone(),
         address: target.address.clone(),
-        payload: PayloadOptions {
-            method: arguments.method.clone(),
-            headers: arguments.header.clone(),
-            path: arguments.path.clone(),
-            body,
-        },
+        payload: arguments.call.payload(),
         client: ClientOptions {
             insecure: arguments.target.insecure,
-            http2: arguments.http2,
-            keep_alive: !arguments.no_keep_alive,
-            ..ClientOptions::default()
+            http2: arguments.call.http2,
+            keep_alive: !arguments.call.no_keep_alive,
+            connect_timeout: Some(arguments.call.connect_timeout),
         },
         in_flight: arguments.in_flight,
         goose: GooseOptions { report: arguments.goose_report.clone(), dashboard: arguments.dashboard },
-        start: Start::Ready,
-        shard: Shard::WHOLE,
+        start: arguments.share.start()?,
+        shard: arguments.share.part()?,
         probe,
         callbacks: Some(CallbackOptions {
-            bind: arguments.callback_listen,
-            advertised: arguments.callback_url.clone(),
+            bind: arguments.callbacks.callback_listen,
+            advertised: arguments.callbacks.callback_url.clone(),
         }),
         scenario,
-    }
+    })
 }
 
 fn refused(error: RunError) -> Failure {
@@ -134,6 +139,12 @@ fn write(result: &RunResult, staging: &Staging) -> Result<(), Failure> {
     staging.write(TIMELINE, &table)?;
     staging.write(METRICS, prometheus::text(result).as_bytes())?;
     staging.write(REPORT, html::render(result)?.as_bytes())
+}
+
+fn write_ledger(measured: &Measured, staging: &Staging) -> Result<(), Failure> {
+    let file = LedgerFile { version: LEDGER_VERSION, ledger: measured.ledger.clone() };
+    let json = serde_json::to_string(&file).map_err(|error| Failure::new(error.to_string()))?;
+    staging.write(LEDGER, json.as_bytes())
 }
 
 /// Where the files are.

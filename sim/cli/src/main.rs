@@ -2,6 +2,7 @@
 //! an exit code: 0 done, 1 ran but missed a stated expectation, 2 could not run, 3 ran but the measurement is invalid.
 
 mod args;
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
@@ -14,6 +15,7 @@ mod loadtest;
 mod man;
 mod optimize;
 mod output;
+mod ping;
 mod progress;
 mod report;
 mod requests;
@@ -24,6 +26,7 @@ mod sweep;
 mod target;
 mod terminal;
 mod up;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -51,6 +54,8 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Optimize(arguments) => optimize::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Init(arguments) => init::run(&arguments),
         Command::Profiles => list::profiles(),
@@ -59,7 +64,9 @@ fn run(arguments: Arguments) -> Result<Outcome, Failure> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
+        Command::Ping(arguments) => ping::run(&arguments),
         Command::Loadtest(arguments) => loadtest::run(&arguments),
+        Command::Merge(arguments) => loadtest::merge(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -10,7 +10,7 @@ use faas_lab_experiments::optimize::{Constraint, search};
 use faas_lab_experiments::select::{Choice, Fate, Wanted};
 use faas_lab_experiments::{Crew, contest, metrics};
 use faas_lab_model::metrics::comparison::{Comparison, Entry};
-use faas_lab_model::metrics::result::{self, MetricInfo};
+use faas_lab_model::metrics::result::{self, Estimate, MetricInfo};
 use faas_lab_model::scenario::{Objective, Scenario, ScenarioErrors};
 use faas_lab_reports::format;
 use serde::Serialize;
@@ -287,7 +287,10 @@ fn answer(question: &Question, choice: &Choice) -> String {
     let aim = if question.direction > 0.0 { "lowest" } else { "highest" };
     let Some(best) = choice.best else {
         return match choice.decided {
-            true => format!("None of the {} settings keeps {}.", choice.settings.len(), words.join(" and ")),
+            true => {
+                let none = format!("None of the {} settings keeps {}.", choice.settings.len(), words.join(" and "));
+                nearest(question, choice).map_or(none.clone(), |nearest| format!("{none} {nearest}"))
+            }
             false => "No setting is known to keep the bounds.".to_owned(),
         };
     };
@@ -299,6 +302,30 @@ fn answer(question: &Question, choice: &Choice) -> String {
     let label = &question.grid.points[best].label;
     let surely = if choice.decided { "has" } else { "seems to have" };
     format!("{label} {surely} the {aim} {}{bounds}{value}.", question.objective.key)
+}
+
+/// Where no setting keeps all bounds: the one that breaks the worst of them by least, and what it has of those.
+fn nearest(question: &Question, choice: &Choice) -> Option<String> {
+    let over = |constraint: &Constraint, found: &Estimate| match constraint.direction > 0.0 {
+        true => found.mean / constraint.value,
+        false => constraint.value / found.mean,
+    };
+    let settings = choice.settings.iter().enumerate().filter_map(|(index, seen)| {
+        let found: Vec<Estimate> = seen.bounded.iter().copied().collect::<Option<_>>()?;
+        let overs = question.constraints.iter().zip(&found).map(|(constraint, found)| over(constraint, found));
+        let worst = overs.fold(0.0, f64::max);
+        worst.is_finite().then_some((index, found, worst))
+    });
+    let (index, found, _) = settings.min_by(|a, b| a.2.total_cmp(&b.2))?;
+    let currency = &question.scenarios[0].prices.currency;
+    let broken = question.constraints.iter().zip(&found).filter(|(constraint, found)| over(constraint, found) >= 1.0);
+    let broken: Vec<String> = broken
+        .map(|(constraint, found)| {
+            format!("{} {}", constraint.metric.key, format::estimate_in(found, constraint.metric.unit, currency))
+        })
+        .collect();
+    let label = &question.grid.points[index].label;
+    (!broken.is_empty()).then(|| format!("Nearest is {label}, with {}.", broken.join(" and ")))
 }
 
 fn text(question: &Question, choice: &Choice, arguments: &OptimizeArguments, folder: &Path) -> String {

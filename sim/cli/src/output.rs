@@ -23,6 +23,9 @@ pub(crate) const LOG: &str = "responses.hlog";
 /// The metrics of a live run for Prometheus.
 pub(crate) const METRICS: &str = "metrics.prom";
 
+/// What a part of a shared live run has seen, for joining it with the others.
+pub(crate) const LEDGER: &str = "ledger.json";
+
 /// A comparison with all its results.
 pub(crate) const COMPARISON: &str = "comparison.json";
 /// A row for each entry and metric of a comparison.
@@ -35,7 +38,8 @@ pub(crate) const BEST: &str = "best.toml";
 /// A row for each setting that was searched.
 pub(crate) const SETTINGS: &str = "settings.csv";
 
-const OURS: [&str; 11] = [RESULT, TIMELINE, REPORT, REQUESTS, LOG, METRICS, COMPARISON, TABLE, POINTS, BEST, SETTINGS];
+const OURS: [&str; 12] =
+    [RESULT, TIMELINE, REPORT, REQUESTS, LOG, METRICS, LEDGER, COMPARISON, TABLE, POINTS, BEST, SETTINGS];
 
 /// What shows that a folder is ours.
 const PROOFS: [&str; 3] = [RESULT, COMPARISON, SETTINGS];

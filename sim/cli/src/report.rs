@@ -22,7 +22,12 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<Outcome, Failure> {
     };
     let page = match file.ends_with(COMPARISON) {
         true => faas_lab_reports::compare(&read_comparison(&file)?)?,
-        false => html::render(&read(&file)?)?,
+        false => {
+            let result = read(&file)?;
+            html::render(&result).map_err(|error| {
+                Failure::new(format!("{} cannot be shown: {error}", file.display())).help("run its `command` again")
+            })?
+        }
     };
     let output = arguments.output.clone().unwrap_or_else(|| file.with_file_name(REPORT));
     if output == Path::new("-") {
@@ -46,6 +51,7 @@ fn read(file: &Path) -> Result<RunResult, Failure> {
                 failure.help("run its `command` again, or use the version of faas-lab that its `tool` names")
             }
             ReadError::Form(_) => failure.help(NAME_ONE),
+            ReadError::NotFinite { .. } => failure.help("leave out what has no value"),
         }
     })
 }

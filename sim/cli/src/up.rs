@@ -56,7 +56,8 @@ async fn up(arguments: &UpArguments, emulation: Option<Emulation>) -> Result<Out
     let state = State::open(arguments.state.as_deref())?;
     faas_lab_functions::write_homepage(&state.homepage())
         .map_err(|error| Failure::with_path("write", &state.homepage(), &error))?;
-    let images = images::built_in(&program, &state, &url);
+    let cores = emulation.as_ref().map(|emulation| emulation.cores);
+    let images = images::built_in(&program, &state, &url, cores);
 
     let provider = Arc::new(open(&state, &program, images.clone(), emulation.clone()).await?);
     let platform = Platform { arguments, state, images, emulation, provider: provider.clone() };
@@ -121,7 +122,7 @@ async fn open(
         on_notice: Arc::new(terminal::complain),
         ..Options::new(state.platform(), watchdog)
     };
-    let help = "or choose another state folder: faas-lab up --state DIR";
+    let help = "another state folder is chosen by: faas-lab up --state DIR";
     Embedded::open(options).await.map_err(|error| Failure::new(error.to_string()).help(help))
 }
 
@@ -147,11 +148,12 @@ impl Platform<'_> {
         let (api, metrics) = site.addresses()?;
         let (queue, messages) = queue::open(self.arguments.nats.as_deref(), &self.state, self.provider.watch()).await?;
         let options = GatewayOptions {
-            read_timeout: timeouts.client,
-            write_timeout: timeouts.client,
+            read_timeout: timeouts.read,
+            write_timeout: timeouts.write,
             upstream_timeout: timeouts.upstream,
             credentials: Some(self.state.credentials()?),
             store: faas_lab_functions::store_json(),
+            decisions: self.arguments.record_decisions.clone(),
             ..GatewayOptions::default()
         };
         let gateway = Gateway::new(options, self.provider.clone(), Some(queue.for_gateway()));
@@ -216,12 +218,13 @@ impl Platform<'_> {
     fn timeouts(&self) -> Timeouts {
         let watch = self.provider.watch();
         let replicas = watch.borrow();
-        Timeouts::above(replicas.iter().map(|(function, deployed)| {
+        let functions = replicas.iter().map(|(function, deployed)| {
             let image = self.images.get(short_name(&deployed.deployment.image));
             let mut environment = image.map(|image| image.environment.clone()).unwrap_or_default();
             environment.extend(deployed.deployment.env_vars.clone());
             (function.name.as_str(), environment)
-        }))
+        });
+        Timeouts::above(functions, self.arguments.timeouts)
     }
 }
 

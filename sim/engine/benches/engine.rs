@@ -78,6 +78,7 @@ fn many_functions(duration: f64) -> Scenario {
         reserved_cores: 0.1,
         memory: Bytes(64 << 30),
         reserved_memory: Bytes(0),
+        pod_start: Distribution::Constant(0.0),
         classes: vec![WorkClass {
             name: "integer".to_owned(),
             slowdown: Distribution::Constant(1.0),

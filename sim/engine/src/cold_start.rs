@@ -281,7 +281,12 @@ impl World<'_> {
             true => Span::ZERO,
             false => settings.sandbox.sample(&mut self.cold_draws(replica, Phase::Sandbox)),
         };
-        let create = settings.create.sample(&mut self.cold_draws(replica, Phase::Create));
+        let create = match node != NO_NODE && settings.sandbox.is_zero() && settings.create.is_zero() {
+            // The function tells nothing of its start: the machine may.
+            true => &self.scenario.nodes[self.nodes[node as usize].group].pod_start,
+            false => &settings.create,
+        };
+        let create = create.sample(&mut self.cold_draws(replica, Phase::Create));
         let meter = &mut self.recorder.functions[function];
         if !sandbox.is_zero() {
             meter.phase(Phase::Sandbox, sandbox);

@@ -70,7 +70,7 @@ impl World<'_> {
     /// Shares a machine's cores out again and makes sure that somebody looks when the next task ends.
     fn share_cores(&mut self, node: usize) {
         let now = self.calendar.now();
-        self.nodes[node].share_out(&mut self.replicas, &self.cpu_limits);
+        self.nodes[node].share_out(&mut self.replicas, &self.habits);
         let meter = &mut self.recorder.nodes[node];
         meter.settle(now);
         meter.busy_cores = self.nodes[node].busy + self.nodes[node].reserved;

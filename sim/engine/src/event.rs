@@ -47,6 +47,8 @@ pub(crate) enum Event {
     PhaseOver(ReplicaId),
     /// An idle replica may have been kept long enough.
     IdleOver(ReplicaId),
+    /// A function may have been idle as a whole for long enough.
+    FunctionIdleOver(u32),
     /// A removed replica may finish its calls no longer.
     GraceOver(ReplicaId),
     /// A replica crashes.

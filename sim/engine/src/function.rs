@@ -20,6 +20,10 @@ pub(crate) struct FunctionState {
     /// Set where replicas are started per request.
     pub(crate) provisioner: Option<PerRequest>,
     pub(crate) keep_alive: KeepAlivePolicy,
+    /// Until when the function may stay idle as a whole, counted from when it last became so.
+    pub(crate) idle_until: SimTime,
+    /// How often it has become idle as a whole; keys its keep-alive draws.
+    pub(crate) idle_spells: u32,
     pub(crate) scaler: Option<Box<dyn Scaler + Send>>,
     pub(crate) idler: Option<Box<dyn Scaler + Send>>,
     /// Calls that one replica works on at once.
@@ -52,6 +56,11 @@ pub(crate) struct FunctionState {
 }
 
 impl FunctionState {
+    /// Whether no replica has anything to do, and none is starting.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.starting == 0 && self.pool.busy() == 0 && self.ready as usize == self.replicas.len()
+    }
+
     /// Whether only replicas with a free slot are candidates, because calls wait in front of the replicas.
     pub(crate) fn slots_matter(&self) -> bool {
         self.slots.is_some() && (self.provisioner.is_some() || self.room.exists())
@@ -73,6 +82,8 @@ impl FunctionState {
             pool: Pool::new(slots.filter(|_| slots_matter), provisioner.as_ref().map(|p| p.routing)),
             dispatcher: function.dispatch.dispatcher(),
             keep_alive: function.keep_alive.clone(),
+            idle_until: SimTime::NEVER,
+            idle_spells: 0,
             scaler: function.scaling.scaler(setup),
             idler: function.scale_to_zero.as_ref().map(|idler| idler.scaler()),
             provisioner,

@@ -63,6 +63,35 @@ impl World<'_> {
         let keep = now + keep;
         let until = keep.min(host.lifetime_end.max(now));
         self.keep_until(replica, until);
+        self.function_idle(function);
+    }
+
+    /// A replica of this function has become idle: if all are now, the function's own clock starts.
+    #[inline]
+    fn function_idle(&mut self, function: u32) {
+        let now = self.calendar.now();
+        let state = &mut self.functions[function as usize];
+        if !matches!(state.keep_alive, KeepAlivePolicy::Fleet { .. }) || !state.is_idle() {
+            return;
+        }
+        state.idle_spells += 1;
+        // The family itself is nobody's place in it: no replica's draws are keyed by it at this purpose.
+        let mut draws = self.keys.function_keep_alive.draws(state.family.entity(0), state.idle_spells);
+        state.idle_until = now + state.keep_alive.keep_function_for(&mut draws);
+        self.calendar.schedule_at(state.idle_until, Event::FunctionIdleOver(function));
+    }
+
+    /// The function's own clock may have run out: it has if nothing was asked of it since.
+    pub(crate) fn function_idle_over(&mut self, function: u32) {
+        let state = &self.functions[function as usize];
+        if state.idle_until != self.calendar.now() || !state.is_idle() {
+            return;
+        }
+        let at_least = self.scenario.functions[function as usize].replicas.min as usize;
+        // The newest stay, if some must.
+        for replica in state.replicas.iter().rev().skip(at_least).copied().collect::<Vec<_>>() {
+            self.end_replica(replica);
+        }
     }
 
     /// An idle replica is kept until this instant. A pending look at it that comes earlier is used again.

@@ -48,6 +48,38 @@ pub(crate) struct Node {
     pub(crate) wake: SimTime,
 }
 
+/// How the calls of one replica of a function use the CPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// Most cores that a replica may have.
+    pub(crate) cpu_limit: Option<f64>,
+    /// How much they hinder each other: see [`Function::contention`](faas_lab_model::scenario::Function::contention).
+    pub(crate) contention: f64,
+}
+
+impl Habits {
+    /// How many times longer each of so many tasks takes than alone, cores in plenty: Gunther's law of contention
+    /// (Guerrilla Capacity Planning, 2007), whose factor may exceed 1 here.
+    fn stretch(&self, tasks: u32) -> f64 {
+        1.0 + self.contention * (f64::from(tasks) - 1.0)
+    }
+
+    /// Cores that so many tasks keep busy: those that make progress, and at least one, which whoever holds the lock has,
+    /// or whoever passes it on.
+    fn cores(&self, tasks: u32) -> f64 {
+        let tasks_ahead = f64::from(tasks) / self.stretch(tasks);
+        if tasks > 0 { tasks_ahead.max(1.0) } else { 0.0 }
+    }
+
+    /// Progress of each of so many tasks on so many cores: work per time.
+    fn progress(&self, cores: f64, tasks: u32) -> f64 {
+        if self.contention == 0.0 {
+            return cores / f64::from(tasks);
+        }
+        cores / self.cores(tasks) / self.stretch(tasks)
+    }
+}
+
 /// Work of no class runs at speed 1 on every machine, without loss when many run.
 pub(crate) const NO_CLASS: usize = 0;
 
@@ -191,10 +223,11 @@ impl Node {
     ///
     /// Replicas get equal shares, but none more than it can use or its limit allows (water filling). Then the memory
     /// system slows all of them down by the multi-core efficiency of the work, weighted by its cores.
-    pub(crate) fn share_out(&mut self, replicas: &mut [Replica], limits: &[Option<f64>]) {
+    pub(crate) fn share_out(&mut self, replicas: &mut [Replica], habits: &[Habits]) {
         let limit = |replica: &Replica| {
-            let threads = f64::from(replica.cpu.tasks);
-            limits[replica.function as usize].map_or(threads, |limit| threads.min(limit))
+            let habits = &habits[replica.function as usize];
+            let threads = habits.cores(replica.cpu.tasks);
+            habits.cpu_limit.map_or(threads, |limit| threads.min(limit))
         };
         let (mut wanted, mut least, mut most) = (0.0, f64::INFINITY, 0.0f64);
         for &index in &self.active {
@@ -232,8 +265,9 @@ impl Node {
         }
         let efficiency = self.efficiency(replicas);
         for &index in &self.active {
-            let cpu = &mut replicas[index as usize].cpu;
-            cpu.rate = cpu.cores / f64::from(cpu.tasks) * efficiency;
+            let replica = &mut replicas[index as usize];
+            let cpu = &mut replica.cpu;
+            cpu.rate = habits[replica.function as usize].progress(cpu.cores, cpu.tasks) * efficiency;
         }
     }
 

@@ -12,7 +12,7 @@ use faas_lab_model::arrivals::{ArrivalSchedule, Drawn};
 use faas_lab_model::metrics::result::Warning;
 use faas_lab_model::metrics::{Hop, NodeMeter, Recorder, RunRecord};
 use faas_lab_model::rng::{Key, Seed};
-use faas_lab_model::scenario::Scenario;
+use faas_lab_model::scenario::{Function, Scenario};
 use faas_lab_model::time::{SimTime, Span};
 
 use crate::calendar::Calendar;
@@ -20,7 +20,7 @@ use crate::call::{Calls, Origin};
 use crate::event::Event;
 use crate::function::{FunctionState, GatewayState};
 use crate::gateway::upstream_limit;
-use crate::node::Node;
+use crate::node::{Habits, Node};
 use crate::queue::Queue;
 use crate::replica::Replica;
 use crate::{RequestRecord, RunOptions};
@@ -45,7 +45,7 @@ pub(crate) struct World<'a> {
     pub(crate) vacant_replicas: Vec<u32>,
     pub(crate) nodes: Vec<Node>,
     /// CPU limits of replicas, by function.
-    pub(crate) cpu_limits: Vec<Option<f64>>,
+    pub(crate) habits: Vec<Habits>,
     /// How long a function may take, and who gives up on it then.
     pub(crate) upstream_limit: Option<(Span, Hop)>,
     pub(crate) keys: Keys,
@@ -94,6 +94,7 @@ pub(crate) struct Keys {
     pub(crate) callback: Key,
     pub(crate) cold_start: Key,
     pub(crate) keep_alive: Key,
+    pub(crate) function_keep_alive: Key,
     pub(crate) lifetime: Key,
     pub(crate) crashes: Key,
     pub(crate) initial: Key,
@@ -116,6 +117,7 @@ impl Keys {
             callback: seed.key("queue/callback"),
             cold_start: seed.key("replica/cold start"),
             keep_alive: seed.key("replica/keep-alive"),
+            function_keep_alive: seed.key("function/keep-alive"),
             lifetime: seed.key("replica/lifetime"),
             crashes: seed.key("replica/crashes"),
             initial: seed.key("replica/initial"),
@@ -153,7 +155,7 @@ impl<'a> World<'a> {
             replicas: Vec::new(),
             vacant_replicas: Vec::new(),
             nodes,
-            cpu_limits: scenario.functions.iter().map(|function| function.cpu_limit).collect(),
+            habits: scenario.functions.iter().map(habits).collect(),
             upstream_limit: upstream_limit(&scenario.gateway),
             keys: Keys::new(seed),
             requests_born: 0,
@@ -244,6 +246,7 @@ impl<'a> World<'a> {
 
             Event::PhaseOver(replica) => self.start_phase_over(replica),
             Event::IdleOver(replica) => self.idle_over(replica),
+            Event::FunctionIdleOver(function) => self.function_idle_over(function),
             Event::GraceOver(replica) => self.grace_over(replica),
             Event::Crash(replica) => self.crash(replica),
 
@@ -278,6 +281,10 @@ impl<'a> World<'a> {
             Event::DrainOver => self.over = true,
         }
     }
+}
+
+fn habits(function: &Function) -> Habits {
+    Habits { cpu_limit: function.cpu_limit, contention: function.contention }
 }
 
 /// The names of all classes that any machine knows, each once, in order.

@@ -180,6 +180,7 @@ fn one_plain_core(scenario: &Scenario, function: &Function) -> Result<bool, Stri
         (function.cpu_limit.is_some_and(|limit| limit < 1.0), "a replica may not use the whole core"),
         (!at_speed_one(node, function), "the machine's speed is not 1"),
         (!function.wait.is_zero(), "calls do more than use the CPU"),
+        (function.contention > 0.0, "calls of one replica hinder each other"),
     ])?;
     Ok(true)
 }
@@ -486,6 +487,7 @@ fn keep_alive(
         // Replicas then only grow in number, up to the limit: what is left of the theory is the loss.
         KeepAlivePolicy::Forever => return erlang_loss(cap, arrival_rate, law),
         KeepAlivePolicy::Survival(_) => return Err("the keep-alive time is random".to_owned()),
+        KeepAlivePolicy::Fleet { .. } => return Err("the function has a keep-alive time of its own".to_owned()),
     };
     if law.mean == 0.0 {
         let station = ZeroServiceKeepAlive { arrival_rate, keep_alive };

@@ -36,7 +36,7 @@ pub fn juxtapose(material: Material) -> Comparison {
     let Material { name, command, axes, entries, baseline, mut warnings } = material;
     assert!(baseline < entries.len(), "the baseline is one of the entries");
     let results: Vec<&RunResult> = entries.iter().map(|entry| &entry.result).collect();
-    let fit = fit::check(&entries, baseline);
+    let fit = fit::check(&entries, &axes, baseline);
     let skipped: &[&str] = if fit.costs_compare { &[] } else { &[result::COST] };
     let differences = differences(&results, baseline, skipped);
     let Ranking { order, rule } = rank(&results, fit.costs_compare);

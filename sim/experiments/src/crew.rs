@@ -36,7 +36,7 @@ pub(crate) struct Run<'s> {
 impl Crew<'_> {
     /// Works through `jobs`, in their order as far as threads are free, and hands each one's outcome to `done`, one at a
     /// time. After a stop the rest is left undone.
-    pub(crate) fn each<T: Send>(
+    pub fn each<T: Send>(
         &self,
         jobs: usize,
         work: &(dyn Fn(usize, usize) -> T + Sync),

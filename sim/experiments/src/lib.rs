@@ -16,6 +16,7 @@ pub mod select;
 pub mod significance;
 mod simulate;
 pub mod sweep;
+mod uncertain;
 mod warmup;
 
 pub use check::{KnownQueue, Likeness, Prediction, check, recognise, too_far};

@@ -12,6 +12,7 @@ use faas_lab_sim::MOST_IN_FLIGHT;
 
 use crate::check::{Likeness, check};
 use crate::replicate::{Ended, Plan, Precision, Progress, Replicated, RequestSink, replicate};
+use crate::uncertain;
 use crate::warmup::{Truncated, find_warm_up};
 
 /// How to simulate; nothing in here can change a replication.
@@ -59,7 +60,9 @@ pub fn simulate(scenario: &Scenario, how: Simulation<'_>, requests: Option<Reque
     };
     let Replicated { records, ended } = replicate(scenario, plan(truncated.warm_up), requests);
     let likeness = (how.check && !records.is_empty()).then(|| check(scenario, &records));
+    let band = uncertain::band(scenario, &records);
     let mut result = result_of(scenario, how.command, records, truncated, ended)?;
+    result.warnings.extend(band);
     result.checks = likeness.as_ref().map(|likeness| likeness.checks.clone()).unwrap_or_default();
     result.warnings.extend(imprecise(ended, how.precision));
     Some(Simulated { result, ended, likeness })

@@ -6,7 +6,7 @@
 
 use crate::distributions::Distribution;
 use crate::rng::{Seed, Stream, Uniforms};
-use crate::scenario::{Arrivals, Cron, MmppState, ShapePoint};
+use crate::scenario::{Arrivals, BatchSize, Cron, MmppState, ShapePoint};
 use crate::time::{SimTime, Span};
 
 /// Values drawn at once: enough for the draws of one kind to follow each other, few enough for a thousand functions' blocks
@@ -74,7 +74,7 @@ enum Process {
     /// A Poisson process with a varying rate, by inverting its cumulative rate.
     Modulated { units: Drawn, rate: Box<RateFunction> },
     /// So many at once on a grid.
-    Batches { size: u32, sent: u32, period: Span },
+    Batches { sizes: Vec<BatchSize>, step: usize, sent: u32, period: Span },
     /// Minutes of a week.
     Cron { cron: Cron, next_minute: u64 },
     /// Given instants.
@@ -105,7 +105,9 @@ impl ArrivalSchedule {
                 started: false,
             }),
             Arrivals::Shape(points) => modulated(RateFunction::Shape { points: points.clone(), segment: 0 }),
-            Arrivals::Batches { size, period } => Process::Batches { size: *size, sent: *size, period: *period },
+            Arrivals::Batches { sizes, period } => {
+                Process::Batches { sizes: sizes.clone(), step: 0, sent: u32::MAX, period: *period }
+            }
             Arrivals::Cron(cron) => Process::Cron { cron: cron.clone(), next_minute: 0 },
             Arrivals::Trace(instants) => Process::Trace { instants: instants.clone(), next: 0 },
         };
@@ -133,13 +135,24 @@ impl Process {
         match self {
             Process::Gaps(gaps) => Some(last + gaps.draw()),
             Process::Modulated { units, rate } => rate.advance(last, units.draw().as_secs_f64(), until),
-            Process::Batches { size, sent, period } => {
-                if *sent < *size {
+            Process::Batches { sizes, step, sent, period } => {
+                if sizes.get(*step).is_some_and(|present| *sent < present.size) {
                     *sent += 1;
-                    Some(last)
-                } else {
-                    *sent = 1;
-                    Some(last + *period)
+                    return Some(last);
+                }
+                let mut at = last;
+                loop {
+                    at += *period;
+                    if at >= until {
+                        return None;
+                    }
+                    while sizes.get(*step + 1).is_some_and(|next| next.at <= at) {
+                        *step += 1;
+                    }
+                    if sizes.get(*step).is_some_and(|present| present.at <= at && present.size > 0) {
+                        *sent = 1;
+                        return Some(at);
+                    }
                 }
             }
             Process::Cron { cron, next_minute } => {
@@ -293,10 +306,17 @@ mod tests {
 
     #[test]
     fn batches_and_traces_and_cron_come_when_they_say() {
-        let batches = Arrivals::Batches { size: 3, period: Span::from_secs(10) };
+        let batch = |secs, size| BatchSize { at: SimTime::ZERO + Span::from_secs(secs), size };
+        let batches = Arrivals::Batches { sizes: vec![batch(0, 3)], period: Span::from_secs(10) };
         let instants: Vec<f64> =
             ArrivalSchedule::new(&batches, "w", Seed(1), Span::from_secs(21)).map(SimTime::as_secs_f64).collect();
         assert_eq!(instants, [10.0, 10.0, 10.0, 20.0, 20.0, 20.0]);
+        // The batch at the instant of a step is the first of its size; a size of none is a pause.
+        let steps = vec![batch(0, 1), batch(20, 2), batch(35, 0), batch(55, 1)];
+        let stepped = Arrivals::Batches { sizes: steps, period: Span::from_secs(10) };
+        let instants: Vec<f64> =
+            ArrivalSchedule::new(&stepped, "w", Seed(1), Span::from_secs(71)).map(SimTime::as_secs_f64).collect();
+        assert_eq!(instants, [10.0, 20.0, 20.0, 30.0, 30.0, 60.0, 70.0]);
 
         let every_quarter_hour_on_tuesdays =
             Cron { minutes: 1 | 1 << 15 | 1 << 30 | 1 << 45, hours: (1 << 24) - 1, weekdays: 1 << 2 };

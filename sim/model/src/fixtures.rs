@@ -105,6 +105,7 @@ pub fn function(name: &str) -> Function {
             max_inflight: None,
         },
         concurrency: Concurrency::Workers { count: 1, backlog: Some(0) },
+        contention: 0.0,
         cold_start: ColdStart {
             schedule: NONE,
             image: Bytes(0),
@@ -136,6 +137,7 @@ pub fn node_group(name: &str, count: u32) -> NodeGroup {
         reserved_cores: 0.0,
         memory: Bytes(4 << 30),
         reserved_memory: Bytes(0),
+        pod_start: NONE,
         classes: Vec::new(),
         link: ByteRate(1e8),
         disk_write: ByteRate(1e8),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use faas_lab_http::Body;
@@ -51,6 +52,15 @@ struct FunctionStatus<'a> {
     replicas: u64,
     #[serde(skip_serializing_if = "is_zero")]
     available_replicas: u64,
+    /// Ours, as all fields of `/system/live`: calls at a replica or waiting for a free slot.
+    #[serde(skip_serializing_if = "is_zero")]
+    in_flight: u64,
+    /// Calls that are held for a replica or wait for a free slot.
+    #[serde(skip_serializing_if = "is_zero")]
+    waiting: u64,
+    /// Asynchronous invocations that wait for delivery.
+    #[serde(skip_serializing_if = "is_zero")]
+    queued: u64,
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
@@ -88,7 +98,7 @@ impl Inner {
         let listed: Vec<FunctionStatus<'_>> = functions
             .iter()
             .filter(|(function, ..)| function.name.namespace == namespace)
-            .map(|(function, deployment, created_at)| status(function, deployment, *created_at, None))
+            .map(|(function, deployment, created_at)| self.status(function, deployment, *created_at, None))
             .collect();
         Ok(reply::json(&listed))
     }
@@ -102,7 +112,7 @@ impl Inner {
         };
         let wants_usage = query(request, "usage").is_some_and(|usage| matches!(usage.as_str(), "1" | "true"));
         let usage = if wants_usage { self.provider.usage(&name).await.ok() } else { None };
-        Ok(reply::json(&status(function, deployment, *created_at, usage)))
+        Ok(reply::json(&self.status(function, deployment, *created_at, usage)))
     }
 
     pub(super) async fn deploy(&self, request: Request<Body>) -> Result<Response<Body>, Refused> {
@@ -190,6 +200,41 @@ impl Inner {
         }
     }
 
+    fn status<'a>(
+        &self,
+        function: &'a Arc<Function>,
+        deployment: &'a FunctionDeployment,
+        created_at: SystemTime,
+        usage: Option<Usage>,
+    ) -> FunctionStatus<'a> {
+        let state = function.lock();
+        let (replicas, available) = (u64::from(state.desired), state.pool.len() as u64);
+        let waiting = (state.waiting.len() + state.bound.len()) as u64;
+        drop(state);
+        FunctionStatus {
+            name: &function.name.name,
+            image: &deployment.image,
+            namespace: &function.name.namespace,
+            env_process: &deployment.env_process,
+            env_vars: &deployment.env_vars,
+            constraints: &deployment.constraints,
+            secrets: &deployment.secrets,
+            labels: &deployment.labels,
+            annotations: &deployment.annotations,
+            limits: deployment.limits.as_ref(),
+            requests: deployment.requests.as_ref(),
+            read_only_root_filesystem: deployment.read_only_root_filesystem,
+            invocation_count: function.metrics.invocations(),
+            replicas,
+            available_replicas: available,
+            in_flight: u64::try_from(function.counters.in_flight.load(Relaxed)).unwrap_or(0),
+            waiting,
+            queued: self.queue.as_ref().map_or(0, |queue| queue.depth(&function.label)),
+            created_at: rfc3339(created_at),
+            usage,
+        }
+    }
+
     pub(super) async fn check_namespace(&self, namespace: &str) -> Result<(), Refused> {
         let known = self.provider.namespaces().await.map_err(|why| refused(&why, StatusCode::INTERNAL_SERVER_ERROR))?;
         if known.iter().any(|known| known == namespace) {
@@ -229,38 +274,8 @@ fn is_dns_label(name: &str) -> bool {
         && bytes.iter().all(|byte| alphanumeric(*byte) || *byte == b'-')
 }
 
-fn status<'a>(
-    function: &'a Arc<Function>,
-    deployment: &'a FunctionDeployment,
-    created_at: SystemTime,
-    usage: Option<Usage>,
-) -> FunctionStatus<'a> {
-    let state = function.lock();
-    let (replicas, available) = (u64::from(state.desired), state.pool.len() as u64);
-    drop(state);
-    FunctionStatus {
-        name: &function.name.name,
-        image: &deployment.image,
-        namespace: &function.name.namespace,
-        env_process: &deployment.env_process,
-        env_vars: &deployment.env_vars,
-        constraints: &deployment.constraints,
-        secrets: &deployment.secrets,
-        labels: &deployment.labels,
-        annotations: &deployment.annotations,
-        limits: deployment.limits.as_ref(),
-        requests: deployment.requests.as_ref(),
-        read_only_root_filesystem: deployment.read_only_root_filesystem,
-        invocation_count: function.metrics.invocations(),
-        replicas,
-        available_replicas: available,
-        created_at: rfc3339(created_at),
-        usage,
-    }
-}
-
 /// In whole seconds, as Go's API prints it; what cannot be said so is Go's zero time.
-fn rfc3339(at: SystemTime) -> String {
+pub(super) fn rfc3339(at: SystemTime) -> String {
     let at = Timestamp::try_from(at).ok().and_then(|at| Timestamp::from_second(at.as_second()).ok());
     at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string())
 }

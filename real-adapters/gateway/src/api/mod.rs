@@ -1,5 +1,6 @@
 //! The REST API below `/system`.
 
+mod dead;
 mod functions;
 mod live;
 mod logs;
@@ -42,6 +43,8 @@ impl Inner {
                 "namespaces come with their first function and go with their last",
             )),
             (Route::Info, _) => Ok(self.info()),
+            (Route::DeadLetters, _) => self.list_dead_letters().await,
+            (Route::DeadLetter(call_id), method) => self.change_dead_letter(&method, call_id).await,
             (Route::Logs, _) => self.logs(&request).await,
             (Route::Alert, _) => self.alert(request).await,
             (Route::Live, _) => Ok(self.live()),

@@ -33,6 +33,7 @@ struct AlertLabels {
 impl Inner {
     pub(super) fn info(&self) -> Response<Body> {
         let version = json!({ "sha": self.options.commit, "release": self.options.version });
+        let span = faas_lab_http::go::format_duration;
         reply::json(&json!({
             "provider": {
                 "provider": self.provider.name(),
@@ -41,6 +42,12 @@ impl Inner {
             },
             "version": { "commit_message": "", "sha": self.options.commit, "release": self.options.version },
             "arch": std::env::consts::ARCH,
+            // Not part of OpenFaaS's API: nobody can tell whether timeouts agree without knowing them.
+            "timeouts": {
+                "read": span(self.options.read_timeout),
+                "write": span(self.options.write_timeout),
+                "upstream": span(self.options.upstream_timeout),
+            },
         }))
     }
 
@@ -65,6 +72,10 @@ impl Inner {
             // In the original's order of operations, to keep its rounding.
             let step = (f64::from(bounds.max) / 100.0 * f64::from(state.settings.alert_step)).ceil() as u32;
             drop(state);
+            if step == 0 {
+                // The label says that it is not to be scaled.
+                continue;
+            }
             let least = bounds.min.max(1);
             let wanted = match alert.status.as_str() {
                 "firing" => current.saturating_add(step).clamp(least, bounds.max.max(least)),

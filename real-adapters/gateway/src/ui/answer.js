@@ -43,7 +43,8 @@ export function createAnswer(name) {
     details.replaceChildren(progress);
     const { bytes, broken } = await read(response, (received, chunk) => {
       say(progress, `${size(received)} so far`);
-      if (!isText(type) || type.includes("json")) return;
+      const text = isText(type) || (isUnnamed(type) && !/[\0-\x08\x0e-\x1a\ufffd]/.test(chunk));
+      if (!text || type.includes("json")) return;
       if (!stream.isConnected) details.append(stream);
       if (stream.textContent.length < SHOWN_CHARS) stream.append(chunk);
     });
@@ -181,6 +182,11 @@ async function read(response, onChunk) {
 
 function isText(type) {
   return /^text\/|[/+](json|xml|javascript|x-ndjson|yaml)\b/.test(type);
+}
+
+/** Whether the function does not say what it answers with: a watchdog then says it for it. */
+function isUnnamed(type) {
+  return type === "" || type.split(";")[0] === "application/octet-stream";
 }
 
 /** The media type of a picture, by what the function says or, if it says little, by the first bytes. */

@@ -162,6 +162,7 @@ async fn info_namespaces_health_and_store() {
     assert_eq!(info["provider"]["provider"], "fake");
     assert_eq!(info["version"]["release"], "1.2.3");
     assert_eq!(info["arch"], std::env::consts::ARCH);
+    assert_eq!(info["timeouts"], json!({ "read": "1m0s", "write": "1m0s", "upstream": "1m0s" }));
     let healthy = lab.get("/healthz").await;
     assert_eq!((healthy.status, healthy.text().as_str()), (StatusCode::OK, "OK"));
     assert_eq!(lab.get("/store.json").await.json(), store);
@@ -261,6 +262,9 @@ async fn alerts_from_outside_step_up_and_fall_to_the_minimum() {
         lab.until(|| async { lab.available("hello").await == replicas }).await;
     }
     assert_eq!(lab.post("/system/alert", alert("firing", "nobody")).await.status, StatusCode::OK);
+    lab.deploy("steady", "echo", &[("com.openfaas.scale.factor", "0"), ("com.openfaas.scale.min", "2")]).await;
+    assert_eq!(lab.post("/system/alert", alert("firing", "steady")).await.status, StatusCode::OK);
+    assert_eq!(lab.describe("steady").await.expect("it is there")["replicas"], 2);
     let bad = lab.post("/system/alert", "x").await;
     assert_eq!((bad.status, bad.text().as_str()), (StatusCode::BAD_REQUEST, "Unable to parse alert, bad format."));
 }

@@ -151,12 +151,20 @@ async fn the_upstream_timeout_is_an_empty_502() {
     let answer = lab.get("/function/sleep?ms=20000").await;
     assert_eq!((answer.status, answer.text().as_str()), (StatusCode::BAD_GATEWAY, ""));
     assert_eq!(answer.header("x-openfaas-internal"), Some("gateway"));
+    assert!(answer.header("x-replica").is_some_and(|replica| replica.starts_with("sleep-")), "who did not answer");
+    assert_eq!(answer.header("x-cold-start"), None);
     let answer = lab.get("/function/sleep?ms=1").await;
     assert_eq!(answer.status, StatusCode::OK);
+
+    lab.scale("sleep", 0).await;
+    lab.until(|| async { lab.available("sleep").await == 0 }).await;
+    let answer = lab.get("/function/sleep?ms=20000").await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
+    assert!(answer.header("x-cold-start").is_some(), "that it was held is told of a call that failed, too");
     assert!(
         lab.scrape()
             .await
-            .contains(r#"gateway_function_invocation_total{code="502",function_name="sleep.openfaas-fn"} 1"#)
+            .contains(r#"gateway_function_invocation_total{code="502",function_name="sleep.openfaas-fn"} 2"#)
     );
 }
 

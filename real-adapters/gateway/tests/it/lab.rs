@@ -10,7 +10,7 @@ use base64::Engine;
 use bytes::Bytes;
 use faas_lab_gateway::{Gateway, Options};
 use faas_lab_http::{Body, Client, ClientOptions, Endpoint};
-use faas_lab_queue::{Invocation, Queue, QueueError};
+use faas_lab_queue::{DeadLetter, Invocation, Queue, QueueError, QueueMetrics};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,6 +37,7 @@ pub struct Memory {
     pub pushed: Mutex<Vec<Invocation>>,
     pub depth: Mutex<u64>,
     pub full: Mutex<bool>,
+    pub dead: Mutex<Vec<DeadLetter>>,
 }
 
 #[async_trait]
@@ -58,6 +59,26 @@ impl Queue for Memory {
 
     fn depth(&self, _: &str) -> u64 {
         *self.depth.lock().unwrap()
+    }
+
+    fn metrics(&self) -> QueueMetrics {
+        let depth = [("hello.openfaas-fn".to_owned(), self.depth(""))].into();
+        QueueMetrics { depth, ..QueueMetrics::default() }
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        Ok(self.dead.lock().unwrap().clone())
+    }
+
+    async fn requeue(&self, call_id: &str) -> Result<bool, QueueError> {
+        self.purge(call_id).await
+    }
+
+    async fn purge(&self, call_id: &str) -> Result<bool, QueueError> {
+        let mut dead = self.dead.lock().unwrap();
+        let before = dead.len();
+        dead.retain(|letter| letter.call_id != call_id);
+        Ok(dead.len() < before)
     }
 }
 

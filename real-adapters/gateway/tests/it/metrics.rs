@@ -29,6 +29,7 @@ async fn gauges_and_counters_follow_a_functions_life() {
         r#"gateway_service_target_load{function_name="hello.openfaas-fn",scaling_type="capacity"} 5"#,
         "gateway_queue_accepted_total 0",
         r#"gateway_queue_depth{function_name="hello.openfaas-fn"} 3"#,
+        r#"gateway_queue_inflight{function_name="hello.openfaas-fn"} 0"#,
         r#"gateway_functions_seconds_count{code="200",function_name="hello.openfaas-fn"} 1"#,
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");

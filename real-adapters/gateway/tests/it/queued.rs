@@ -1,7 +1,10 @@
 //! The front of the asynchronous queue, and delivery through the synchronous path.
 
+use std::time::{Duration, SystemTime};
+
 use faas_lab_gateway::{Limits, Options};
 use faas_lab_http::Body;
+use faas_lab_queue::DeadLetter;
 use http::{Method, Request, StatusCode};
 
 use crate::lab::Lab;
@@ -61,6 +64,36 @@ async fn an_invocation_can_be_taken_back() {
     let path = format!("/async-function/{call_id}");
     assert_eq!(lab.send(Method::DELETE, &path, "").await.status, StatusCode::ACCEPTED);
     assert_eq!(lab.send(Method::DELETE, &path, "").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_sent_again_and_forgotten() {
+    let lab = Lab::start().await;
+    assert_eq!(lab.get("/system/dead-letters").await.text(), "[]");
+    let letter = |call_id: &str| DeadLetter {
+        call_id: call_id.to_owned(),
+        function: "hello.dev".to_owned(),
+        reason: "all 3 attempts failed".to_owned(),
+        last_status: Some(StatusCode::BAD_GATEWAY),
+        attempts: 3,
+        accepted_at: SystemTime::UNIX_EPOCH,
+        died_at: SystemTime::UNIX_EPOCH + Duration::from_secs(60),
+        bytes: 77,
+    };
+    lab.queue.dead.lock().unwrap().extend(["plain", "a caller's own/id"].map(letter));
+    let listed = lab.get("/system/dead-letters").await.json();
+    let expected = serde_json::json!({
+        "callId": "plain", "name": "hello", "namespace": "dev", "reason": "all 3 attempts failed", "lastStatus": 502,
+        "attempts": 3, "acceptedAt": "1970-01-01T00:00:00Z", "diedAt": "1970-01-01T00:01:00Z", "bytes": 77,
+    });
+    assert_eq!(listed[0], expected);
+    let own = "/system/dead-letters/a%20caller's%20own%2Fid";
+    assert_eq!(lab.send(Method::POST, own, "").await.status, StatusCode::ACCEPTED);
+    assert_eq!(lab.send(Method::DELETE, "/system/dead-letters/plain", "").await.status, StatusCode::ACCEPTED);
+    let gone = lab.send(Method::DELETE, "/system/dead-letters/plain", "").await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND, "{}", gone.text());
+    assert_eq!(lab.send(Method::PUT, own, "").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(lab.get("/system/dead-letters").await.text(), "[]");
 }
 
 #[tokio::test]

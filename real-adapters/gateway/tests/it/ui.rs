@@ -125,3 +125,25 @@ async fn a_call_under_way_is_seen() {
         () = seen => {}
     }
 }
+
+#[tokio::test]
+async fn the_list_shows_what_waits_and_what_is_under_way() {
+    let lab = Lab::start().await;
+    lab.deploy("sleep", "sleep", &[]).await;
+    let idle = lab.describe("sleep").await.expect("it is there");
+    assert!(
+        ["inFlight", "waiting", "queued"].iter().all(|field| idle.get(field).is_none()),
+        "as OpenFaaS has it: {idle}"
+    );
+    *lab.queue.depth.lock().unwrap() = 3;
+    let request = Request::builder().uri("/function/sleep?ms=20000").header("host", "lab");
+    let call = lab.open(request.body(Body::empty()).unwrap());
+    let seen = lab.until(|| async {
+        let listed = lab.get("/system/functions").await.json();
+        listed[0]["inFlight"] == 1 && listed[0]["queued"] == 3
+    });
+    tokio::select! {
+        _ = call => panic!("it sleeps longer than this test"),
+        () = seen => {}
+    }
+}

@@ -231,3 +231,71 @@ async fn a_promised_length_that_does_not_come_breaks_off() {
     assert_eq!(response.headers()["content-length"], "10");
     assert!(response.into_body().collect(100).await.is_err());
 }
+
+/// A refusal of a large upload: the answer comes and the connection closes while the request is being written.
+#[tokio::test]
+async fn an_answer_is_heard_though_the_server_stops_listening() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.sock");
+    // On a thread of its own, so that it closes in the middle of a write, not between two.
+    let listener = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for mut stream in listener.incoming().flatten() {
+            let mut head = [0; 64];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno");
+        }
+    });
+    let client = Client::new(Endpoint::Unix(path), ClientOptions::default());
+    for _ in 0..500 {
+        let request = Request::builder().method("POST").uri("/").header("host", "t");
+        let body = Body::full(vec![b'x'; 134_126]);
+        let response = client.send(request.body(body).expect("a request")).await.expect("the refusal");
+        assert_eq!(response.status(), 401);
+        assert_eq!(text_of(response).await, "no");
+    }
+}
+
+/// And nobody goes on reading what nobody takes.
+#[tokio::test]
+async fn an_upload_to_a_server_that_stops_listening_ends() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let endpoint = Endpoint::Tcp(listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 64];
+            let _ = stream.read(&mut head).await;
+            let _ = stream.write_all(b"HTTP/1.1 401 No\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno").await;
+        }
+    });
+    let client = Client::new(endpoint, ClientOptions::default());
+    for _ in 0..20 {
+        let (sender, body) = Body::channel(1, None);
+        let upload = tokio::spawn(async move { while sender.send(vec![b'x'; 100_000]).await.is_ok() {} });
+        let request = Request::builder().method("POST").uri("/").header("host", "t").body(body);
+        let response = client.send(request.expect("a request")).await.expect("the refusal");
+        assert_eq!(text_of(response).await, "no");
+        tokio::time::timeout(Duration::from_secs(60), upload).await.expect("an end").expect("no panic");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_closes_without_an_answer_is_an_error_whatever_was_written() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let endpoint = Endpoint::Tcp(listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 64];
+            let _ = stream.read(&mut head).await;
+        }
+    });
+    let client = Client::new(endpoint, ClientOptions::default());
+    for _ in 0..20 {
+        let request = Request::builder().method("POST").uri("/").header("host", "t");
+        let request = request.body(Body::full(vec![b'x'; 4 << 20])).expect("a request");
+        let failed = client.try_send(request).await.expect_err("no answer");
+        assert!(matches!(failed.error, ClientError::Closed { .. }), "{failed:?}");
+        assert!(failed.unsent.is_none(), "bytes of it were sent");
+    }
+}

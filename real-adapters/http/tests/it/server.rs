@@ -306,3 +306,31 @@ async fn a_bad_head_is_refused_however_late_it_comes() {
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
 }
+
+/// Many clients write all of a request before they read: a refusal must not be lost to the reset of a closed connection.
+#[tokio::test]
+async fn a_client_that_is_refused_in_mid_upload_gets_to_know_why() {
+    let limits = Limits { head_bytes: 16_384, ..Limits::default() };
+    let server = start(limits, |_unread: Request<Body>| async { Response::new(Body::full("no")) }).await;
+    let upload = format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n{}", 4 << 20, "x".repeat(4 << 20));
+    let head = format!("GET / HTTP/1.1\r\nHost: t\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    for (request, status) in [(&upload, "200"), (&head, "431")] {
+        for _ in 0..20 {
+            let mut stream = server.endpoint.connect().await.expect("a connection");
+            stream.write_all(request.as_bytes()).await.expect("somebody takes it, if only to throw it away");
+            let answer = rest(&mut stream).await;
+            assert_eq!(status_of(&answer), status, "{answer:?}");
+        }
+    }
+}
+
+/// One that never stops sending is not listened to for ever.
+#[tokio::test]
+async fn a_refused_client_is_parted_with_in_the_end() {
+    let server = start(Limits::default(), |_unread: Request<Body>| async { Response::new(Body::full("no")) }).await;
+    let mut stream = server.endpoint.connect().await.expect("a connection");
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n").await.expect("room");
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let sending = async { while stream.write_all(chunk.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), sending).await.expect("the connection is closed");
+}

@@ -21,6 +21,7 @@ async fn has_no_time_limit_unless_told() {
     let watchdog = Watchdog::script("exec sleep 600", &[CLASSIC, ("exec_timeout", "300ms")]);
     let answer = watchdog.get("/").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (408, "Killed process.\n"));
+    assert_eq!(answer.header("x-openfaas-internal"), "of-watchdog");
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ async fn an_exit_with_an_error() {
     let mut serializing = Watchdog::script(script, &[SERIALIZING]);
     let answer = serializing.get("/").await;
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (500, "exit status 3"));
+    assert_eq!(answer.header("x-openfaas-internal"), "");
     serializing.logs("stderr: broken");
 }
 
@@ -77,7 +78,10 @@ async fn at_exec_timeout_the_whole_process_group_is_killed() {
             STREAMING => {
                 assert_eq!((answer.status.as_u16(), answer.body.as_str(), answer.whole), (200, "begun\n", true))
             }
-            _ => assert_eq!((answer.status.as_u16(), answer.body.as_str()), (500, "signal: killed")),
+            _ => {
+                assert_eq!((answer.status.as_u16(), answer.body.as_str()), (500, "signal: killed"));
+                assert_eq!(answer.header("x-openfaas-internal"), "of-watchdog", "no 500 of the function's");
+            }
         }
         dies(number_in(&watchdog.folder.path().join("pid")));
         watchdog.logs("signal: killed");

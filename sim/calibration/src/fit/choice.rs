@@ -8,7 +8,7 @@ use super::doubt::{Doubt, FEW, FEW_FOR_TAILS, LEVEL, SMALL_DISTANCE};
 use super::estimate::{Estimate, Method};
 use super::family::Family;
 use super::goodness::Goodness;
-use super::likelihood::maximise;
+use super::likelihood::{Maximum, maximise, maximise_again};
 use super::resample::again;
 use super::sample::{Observation, Sample};
 use super::survival::KaplanMeier;
@@ -56,6 +56,8 @@ pub struct Candidate {
     pub goodness: Option<Goodness>,
     /// Whether the search settled.
     pub converged: bool,
+    /// What was found, where there was a search.
+    maximum: Option<Maximum>,
 }
 
 /// What became of a sample.
@@ -126,7 +128,10 @@ pub fn fit(sample: &Sample, options: &FitOptions) -> Result<Fitted, FitError> {
     let mut candidates = candidates(sample, options);
     let tested = candidates.iter_mut().filter(|candidate| candidate.aicc.is_some()).take(TESTED);
     for candidate in tested.filter(|_| options.resamples > 0) {
-        candidate.goodness = Goodness::of(&candidate.law, candidate.family, sample, options.resamples, options.seed);
+        candidate.goodness = candidate
+            .maximum
+            .as_ref()
+            .and_then(|maximum| Goodness::of(maximum, candidate.family, sample, options.resamples, options.seed));
     }
     let Some(chosen) = choose(&candidates) else {
         let tried: Vec<String> = options.families.iter().map(|family| family.name()).collect();
@@ -152,8 +157,15 @@ fn candidates(sample: &Sample, options: &FitOptions) -> Vec<Candidate> {
 }
 
 fn candidate(family: Family, sample: &Sample) -> Option<Candidate> {
-    let without_likelihood =
-        |law| Candidate { family, law, log_likelihood: None, aicc: None, goodness: None, converged: true };
+    let without_likelihood = |law| Candidate {
+        family,
+        law,
+        log_likelihood: None,
+        aicc: None,
+        goodness: None,
+        converged: true,
+        maximum: None,
+    };
     match family {
         Family::Constant => one_value(sample).map(Distribution::Constant).map(without_likelihood),
         Family::Empirical => empirical(sample).map(without_likelihood),
@@ -166,9 +178,10 @@ fn candidate(family: Family, sample: &Sample) -> Option<Candidate> {
                 family,
                 aicc: Some(2.0 * k - 2.0 * maximum.log_likelihood + correction),
                 log_likelihood: Some(maximum.log_likelihood),
-                law: maximum.law,
+                law: maximum.law.clone(),
                 goodness: None,
                 converged: maximum.converged,
+                maximum: Some(maximum),
             })
         }
     }
@@ -235,7 +248,7 @@ fn estimates(chosen: &Candidate, sample: &Sample, options: &FitOptions) -> Vec<E
                 // A resampled sample of one value has that value too.
                 Family::Constant => return None,
                 Family::Empirical => empirical(&resampled)?,
-                family => maximise(family, &resampled)?.law,
+                family => maximise_again(family, &resampled, chosen.maximum.as_ref()?)?.law,
             };
             Some(values_of(&law))
         })

@@ -25,6 +25,9 @@ pub struct Estimate {
 pub enum Method {
     /// Maximum likelihood; the interval holds the middle 95 % of fits to resampled observations.
     MaximumLikelihood,
+    /// Maximum likelihood; the interval is where the likelihood, the other parameters fitted anew, stays within what chance
+    /// allows.
+    ProfileLikelihood,
     /// A quantile of the observations (Kaplan–Meier's if some are censored), the interval as above.
     Quantile,
     /// A mean or share of what was counted.
@@ -38,6 +41,7 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Method::MaximumLikelihood => "maximum likelihood, bootstrap interval",
+            Method::ProfileLikelihood => "maximum likelihood, profile interval",
             Method::Quantile => "quantile, bootstrap interval",
             Method::Count => "counted",
             Method::LeastSquares => "least squares",

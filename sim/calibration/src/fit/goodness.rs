@@ -9,7 +9,7 @@ use faas_lab_model::distributions::Distribution;
 use faas_lab_model::rng::Seed;
 
 use super::family::Family;
-use super::likelihood::maximise;
+use super::likelihood::{Maximum, maximise_again};
 use super::resample::Scheme;
 use super::sample::{Observation, Sample};
 use super::survival::KaplanMeier;
@@ -36,8 +36,9 @@ impl Goodness {
         self.ad.map_or(self.ks_p, |(_, p)| p.min(self.ks_p))
     }
 
-    /// Judges `law`, fitted as a member of `family`, by `resamples` samples drawn with `seed`.
-    pub fn of(law: &Distribution, family: Family, sample: &Sample, resamples: u32, seed: Seed) -> Option<Goodness> {
+    /// Judges the best law of `family` by `resamples` samples drawn from it with `seed`.
+    pub fn of(fitted: &Maximum, family: Family, sample: &Sample, resamples: u32, seed: Seed) -> Option<Goodness> {
+        let law = &fitted.law;
         let ks = kolmogorov_smirnov(law, sample)?;
         let ad = anderson_darling(law, sample);
         let n = sample.n().min(MOST_RESAMPLED);
@@ -48,7 +49,7 @@ impl Goodness {
         for index in 0..resamples {
             let mut stream = seed.replication(index).stream("calibration/goodness");
             let drawn = scheme.draw(law, n, &mut stream);
-            let Some(refitted) = maximise(family, &drawn) else { continue };
+            let Some(refitted) = maximise_again(family, &drawn, fitted) else { continue };
             let Some(distance) = kolmogorov_smirnov(&refitted.law, &drawn) else { continue };
             done += 1;
             ks_farther += u32::from(distance * (n as f64).sqrt() >= scaled);
@@ -137,6 +138,7 @@ pub fn anderson_darling(law: &Distribution, sample: &Sample) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::family::Shape;
+    use super::super::likelihood::maximise;
     use super::*;
 
     /// For a law that is given and not fitted, D of five values by hand: 0.2 below each step at the middle of the fifths.
@@ -162,7 +164,7 @@ mod tests {
             let values: Vec<f64> = (0..60).map(|_| truth.sample_secs(&mut stream)).collect();
             let sample = Sample::exact("draws", &values).unwrap();
             let found = maximise(family, &sample).unwrap();
-            let goodness = Goodness::of(&found.law, family, &sample, 99, Seed(round)).unwrap();
+            let goodness = Goodness::of(&found, family, &sample, 99, Seed(round)).unwrap();
             rejected += u32::from(goodness.ks_p <= 0.1);
         }
         // Binomial(60, 0.1): more than 14 has a probability of 0.1 %.
@@ -171,7 +173,7 @@ mod tests {
         let bimodal: Vec<f64> = (0..100).map(|i| if i % 2 == 0 { 1.0 } else { 9.0 } + f64::from(i) / 1e3).collect();
         let sample = Sample::exact("two humps", &bimodal).unwrap();
         let found = maximise(family, &sample).unwrap();
-        let goodness = Goodness::of(&found.law, family, &sample, 99, Seed(1)).unwrap();
+        let goodness = Goodness::of(&found, family, &sample, 99, Seed(1)).unwrap();
         assert!(goodness.ks_p <= 0.01 && goodness.ad.unwrap().1 <= 0.01, "{goodness:?}");
     }
 }

@@ -4,7 +4,7 @@ use faas_lab_model::distributions::Distribution;
 
 use super::family::{Family, Shape};
 use super::sample::{Observation, Sample};
-use super::simplex::minimise;
+use super::simplex::{Minimum, minimise};
 
 /// A density that no observation may exceed per second: measurements have a resolution, about a nanosecond.
 const FINEST: f64 = 1e-9;
@@ -19,6 +19,8 @@ pub struct Maximum {
     pub log_likelihood: f64,
     /// Whether the search has settled.
     pub converged: bool,
+    /// Where in the family's free coordinates it is; empty where it was written down.
+    free: Vec<f64>,
 }
 
 /// The logarithm of the probability of the sample under the law: densities of exact times, survival of those that lasted
@@ -46,22 +48,48 @@ pub fn maximise(family: Family, sample: &Sample) -> Option<Maximum> {
     }
     if let Some(closed) = closed_form(family, sample) {
         let log_likelihood = log_likelihood(&closed, sample);
-        return log_likelihood.is_finite().then_some(Maximum { law: closed, log_likelihood, converged: true });
+        return log_likelihood.is_finite().then_some(Maximum {
+            law: closed,
+            log_likelihood,
+            converged: true,
+            free: Vec::new(),
+        });
     }
     let values = sample.rough_values();
     let ceiling = offset_ceiling(sample, &values);
     if matches!(family, Family::Shifted(_)) && ceiling <= 0.0 {
         return None;
     }
-    let cost = |free: &[f64]| family.law(free, ceiling).map_or(f64::INFINITY, |law| -log_likelihood(&law, sample));
     let searches = family.starts(&values, ceiling).into_iter().map(|start| {
-        let first = minimise(cost, &start, 0.3, 1e-9, MOST_EVALUATIONS);
+        let first = search(family, sample, ceiling, &start, 0.3);
         // A second search from where the first ended leaves corners in which a simplex can collapse.
-        minimise(cost, &first.at, 0.05, 1e-10, MOST_EVALUATIONS)
+        search(family, sample, ceiling, &first.at, 0.05)
     });
     let best = searches.min_by(|a, b| a.value.total_cmp(&b.value))?;
+    maximum(family, ceiling, best)
+}
+
+/// The same for a sample much like the one that gave `near`: one short search from there.
+pub(super) fn maximise_again(family: Family, sample: &Sample, near: &Maximum) -> Option<Maximum> {
+    if near.free.is_empty() {
+        return maximise(family, sample);
+    }
+    let ceiling = offset_ceiling(sample, &sample.rough_values());
+    if matches!(family, Family::Shifted(_)) && ceiling <= 0.0 {
+        return None;
+    }
+    maximum(family, ceiling, search(family, sample, ceiling, &near.free, 0.1))
+}
+
+fn search(family: Family, sample: &Sample, ceiling: f64, start: &[f64], step: f64) -> Minimum {
+    let cost = |free: &[f64]| family.law(free, ceiling).map_or(f64::INFINITY, |law| -log_likelihood(&law, sample));
+    minimise(cost, start, step, 1e-9, MOST_EVALUATIONS)
+}
+
+fn maximum(family: Family, ceiling: f64, best: Minimum) -> Option<Maximum> {
     let law = family.law(&best.at, ceiling)?;
-    best.value.is_finite().then_some(Maximum { law, log_likelihood: -best.value, converged: best.converged })
+    let (log_likelihood, converged) = (-best.value, best.converged);
+    best.value.is_finite().then_some(Maximum { law, log_likelihood, converged, free: best.at })
 }
 
 /// Where the maximum can be written down.

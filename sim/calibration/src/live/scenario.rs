@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Fits, Measurements, Sharing};
 use crate::fit::{Estimate, Fitted};
-use crate::written::{fact, text, time};
+use crate::write::{fitted, key, quoted as text, seconds};
 
 /// What a scenario is written from.
 #[derive(Clone, Debug)]
@@ -38,11 +38,12 @@ impl Written<'_> {
             self.node(line, cores);
         }
         let first = functions.first().map(|(_, fits)| fits);
-        let known = |part: fn(&Fits) -> Option<&Fitted>| first.and_then(part).map(fact);
+        let known =
+            |name: &str, part: fn(&Fits) -> Option<&Fitted>| first.and_then(part).map(|found| fitted(name, found));
         let bandwidth = first.and_then(|fits| fits.bandwidth.as_ref());
         let _ = writeln!(line, "\n[edge]");
-        if let Some(rtt) = known(|fits| fits.rtt.as_ref()) {
-            let _ = writeln!(line, "rtt = {rtt}");
+        if let Some(rtt) = known("rtt", |fits| fits.rtt.as_ref()) {
+            let _ = writeln!(line, "{rtt}");
         }
         if let Some(rate) = bandwidth {
             let value = text(&format!("{:.3}MB/s", rate.value / 1e6));
@@ -53,8 +54,8 @@ impl Written<'_> {
             );
         }
         let _ = writeln!(line, "client_timeout = \"60s\"\n\n[gateway]");
-        if let Some(overhead) = known(|fits| fits.gateway.as_ref()) {
-            let _ = writeln!(line, "overhead = {overhead}");
+        if let Some(overhead) = known("overhead", |fits| fits.gateway.as_ref()) {
+            let _ = writeln!(line, "{overhead}");
         }
         let _ =
             writeln!(line, "# The wait for a replica is part of the measured start; polling must not be added to it.");
@@ -96,15 +97,15 @@ fn said(estimate: &Estimate, number: impl Fn(f64) -> String) -> String {
 
 fn function(line: &mut String, seen: &Measurements, fits: &Fits) {
     let _ = writeln!(line, "\n[function.{}]", key(&fits.function));
-    let service = fact(&fits.service);
     match fits.sharing {
         Sharing::Cores { .. } => {
-            let _ = writeln!(line, "# Calls share cores: this is work.\ndemand = {service}");
+            let _ = writeln!(line, "# Calls share cores: this is work.\n{}", fitted("demand", &fits.service));
         }
         Sharing::None | Sharing::Unknown => {
             let _ = writeln!(
                 line,
-                "# Calls do not hinder each other: this is time, not work.\ndemand = \"0s\"\nwait = {service}"
+                "# Calls do not hinder each other: this is time, not work.\ndemand = \"0s\"\n{}",
+                fitted("wait", &fits.service)
             );
         }
     }
@@ -117,11 +118,11 @@ fn function(line: &mut String, seen: &Measurements, fits: &Fits) {
     };
     let _ = writeln!(line, "\n[function.{}.watchdog.{mode}]", key(&fits.function));
     if let Some(watchdog) = &fits.watchdog {
-        let _ = writeln!(line, "overhead = {}", fact(watchdog));
+        let _ = writeln!(line, "{}", fitted("overhead", watchdog));
     }
     for name in ["read_timeout", "write_timeout", "exec_timeout"] {
         if let Some(value) = setting(name) {
-            let _ = writeln!(line, "{name} = {}", text(&timeout(value)));
+            let _ = writeln!(line, "{name} = {}", timeout(value));
         }
     }
     if let Some(limit) = setting("max_inflight").and_then(|value| value.trim().parse::<u32>().ok()).filter(|n| *n > 0) {
@@ -129,21 +130,15 @@ fn function(line: &mut String, seen: &Measurements, fits: &Fits) {
     }
     if let Some(cold) = &fits.cold {
         let _ = writeln!(line, "\n[function.{}.cold_start]", key(&fits.function));
-        let _ = writeln!(line, "# From outside, its phases cannot be told apart.\nboot = {}", fact(cold));
+        let _ = writeln!(line, "# From outside, its phases cannot be told apart.\n{}", fitted("boot", cold));
     }
 }
 
 /// A timeout as watchdogs are given it: Go's spans, or seconds alone; zero is none.
 fn timeout(value: &str) -> String {
     match value.trim().parse::<f64>() {
-        Ok(secs) if secs > 0.0 => time(secs),
-        Ok(_) => "none".to_owned(),
-        Err(_) => value.trim().to_owned(),
+        Ok(secs) if secs > 0.0 => seconds(secs),
+        Ok(_) => text("none"),
+        Err(_) => text(value.trim()),
     }
-}
-
-/// A name as a key of TOML.
-fn key(name: &str) -> String {
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') && !name.is_empty();
-    if plain { name.to_owned() } else { text(name) }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use faas_lab_calibration::fit::{Doubt, Fitted};
 use faas_lab_calibration::live::{Design, Fits, HeldOut, Measurements, Part, Sharing, Written, fit_live, held_out};
-use faas_lab_calibration::written::time;
 use faas_lab_loadgen::client::{ClientOptions, Connections};
 use faas_lab_loadgen::experiment::{Admin, Experiment, ExperimentError};
 use faas_lab_model::scenario::{BuiltIn, Scenario};
 use faas_lab_provider::api::FunctionDeployment;
+use faas_lab_reports::format;
 use http::Method;
 
 use crate::args::CalibrateArguments;
@@ -123,7 +123,8 @@ fn write(
     functions: &[(Measurements, Fits)],
     policies: &[String],
 ) -> Result<Outcome, Failure> {
-    let name = arguments.output.file_stem().and_then(|stem| stem.to_str()).filter(|_| arguments.output != Path::new("-"));
+    let out = arguments.out.as_deref().unwrap_or(Path::new("calibrated.toml"));
+    let name = out.file_stem().and_then(|stem| stem.to_str()).filter(|_| out != Path::new("-"));
     let day = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
     let written = Written {
         name: name.unwrap_or("calibrated"),
@@ -134,7 +135,7 @@ fn write(
     };
     let toml = written.toml();
     let scenario = Scenario::parse("calibrated.toml", &toml, policies, &BuiltIn)?;
-    let toml = scenario.record.toml;
+    let toml = scenario.record.toml.clone();
 
     for (seen, fits) in functions {
         terminal::complain(&table(seen, fits));
@@ -144,11 +145,11 @@ fn write(
             terminal::complain(&format!("not seen: {unseen}"));
         }
     }
-    if arguments.output == Path::new("-") {
+    if out == Path::new("-") {
         terminal::print(&toml)?;
     } else {
-        fs::write(&arguments.output, &toml).map_err(|error| Failure::with_path("write", &arguments.output, &error))?;
-        terminal::complain(&format!("\nWritten: {0}\nPlay it: faas-lab simulate {0}", arguments.output.display()));
+        fs::write(out, &toml).map_err(|error| Failure::with_path("write", out, &error))?;
+        terminal::complain(&format!("\nWritten: {0}\nPlay it: faas-lab simulate {0}", out.display()));
     }
     Ok(Outcome::Done)
 }
@@ -164,29 +165,48 @@ fn command(arguments: &CalibrateArguments, address: &str) -> String {
 }
 
 fn table(seen: &Measurements, fits: &Fits) -> String {
-    let mut text = format!("\n{}\n{:<20}{:>12}  {:<26}{:>6}  {:<22}trust\n", seen.function, "", "p50", "95 % interval", "n", "law");
+    let mut text = format!(
+        "\n{}\n{:<20}{:>12}  {:<26}{:>6}  {:<22}trust\n",
+        seen.function, "", "p50", "95 % interval", "n", "law"
+    );
     for (what, fitted) in fits.named() {
         text.push_str(&row(what, fitted));
     }
     match &fits.sharing {
-        Sharing::None => text.push_str("calls at once       do not hinder each other: the function waits rather than works\n"),
-        Sharing::Unknown => text.push_str("calls at once       say nothing: replicas came or went meanwhile, or it was not looked at\n"),
+        Sharing::None => {
+            text.push_str("calls at once       do not hinder each other: the function waits rather than works\n")
+        }
+        Sharing::Unknown => {
+            text.push_str("calls at once       say nothing: replicas came or went meanwhile, or it was not looked at\n")
+        }
         Sharing::Cores { cores } => {
             let interval = cores.interval.map_or(String::new(), |(low, high)| format!("{low:.2} to {high:.2}"));
-            text.push_str(&format!("{:<20}{:>12}  {interval:<26}{:>6}\n", "cores shared", format!("{:.2}", cores.value), cores.n));
+            text.push_str(&format!(
+                "{:<20}{:>12}  {interval:<26}{:>6}\n",
+                "cores shared",
+                format!("{:.2}", cores.value),
+                cores.n
+            ));
         }
     }
     if let Some(rate) = &fits.bandwidth {
-        text.push_str(&format!("{:<20}{:>12}  {:<26}{:>6}\n", "bodies", format!("{:.1} MB/s", rate.value / 1e6), "", rate.n));
+        text.push_str(&format!(
+            "{:<20}{:>12}  {:<26}{:>6}\n",
+            "bodies",
+            format!("{:.1} MB/s", rate.value / 1e6),
+            "",
+            rate.n
+        ));
     }
     text
 }
 
 fn row(what: &str, fitted: &Fitted) -> String {
     let p50 = fitted.estimate("p50");
-    let value = p50.map_or_else(|| time(fitted.law().quantile(0.5)), |found| rounded(found.value));
+    let value = p50.map_or_else(|| format::time(fitted.law().quantile(0.5)), |found| format::time(found.value));
     let interval = p50.and_then(|found| found.interval);
-    let interval = interval.map_or(String::new(), |(low, high)| format!("{} to {}", rounded(low), rounded(high)));
+    let interval =
+        interval.map_or(String::new(), |(low, high)| format!("{} to {}", format::time(low), format::time(high)));
     let serious: Vec<String> = fitted.doubts.iter().filter(|doubt| doubt.is_serious()).map(Doubt::to_string).collect();
     let trust = if serious.is_empty() { "yes".to_owned() } else { format!("NO: {}", serious.join("; ")) };
     format!("{what:<20}{value:>12}  {interval:<26}{:>6}  {:<22}{trust}\n", fitted.n, fitted.chosen.family.name())
@@ -196,19 +216,10 @@ fn kept_back(held: &[HeldOut]) -> String {
     let mut text = format!("{:<32}{:>12}{:>12}{:>9}{:>7}\n", "kept back", "predicted", "measured", "error", "n");
     for one in held {
         let error = format!("{:+.1} %", 100.0 * one.error());
-        let (predicted, measured) = (rounded(one.predicted), rounded(one.measured));
+        let (predicted, measured) = (format::time(one.predicted), format::time(one.measured));
         text.push_str(&format!("{:<32}{predicted:>12}{measured:>12}{error:>9}{:>7}\n", one.what, one.n));
     }
     text
-}
-
-/// A time to four digits.
-fn rounded(secs: f64) -> String {
-    if secs <= 0.0 {
-        return "0s".to_owned();
-    }
-    let step = 10f64.powf(secs.log10().floor() - 3.0);
-    time((secs / step).round() * step)
 }
 
 /// What is going on, on a terminal.

@@ -87,17 +87,26 @@ fn result_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 fn read_one(path: &Path) -> Result<RunResult, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
-    RunResult::read(&text).map_err(|error| match error {
+    let result = RunResult::read(&text).map_err(|error| match error {
         ReadError::Version { .. } => format!("{error}; run its `command` again with this version"),
-        ReadError::Form(_) => error.to_string(),
-    })
+        ReadError::Form(_) | ReadError::NotFinite { .. } => error.to_string(),
+    })?;
+    match faas_lab_reports::check(&result) {
+        Ok(()) => Ok(result),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The shortest kind of name that tells all results apart, for those that were not given one.
 fn labels(found: &[Found]) -> Vec<String> {
+    let alike = found.iter().all(|other| other.result.name == found[0].result.name);
+    let source = |found: &Found| match alike {
+        true => source_word(&found.result).to_owned(),
+        false => format!("{} ({})", found.result.name, source_word(&found.result)),
+    };
     let kinds: [&dyn Fn(&Found) -> String; 4] = [
         &|found| found.result.name.clone(),
-        &|found| format!("{} ({})", found.result.name, source_word(&found.result)),
+        &source,
         &|found| setting(found).unwrap_or_else(|| folder(found)),
         &folder,
     ];

@@ -1,5 +1,7 @@
 //! The comparison on a terminal: the answer, a ranked table, and what differs from the baseline for certain.
 
+use std::collections::BTreeSet;
+
 use faas_lab_model::metrics::comparison::{Comparison, Difference, Verdict};
 use faas_lab_model::metrics::result::{self, Estimate, RunResult};
 use faas_lab_reports::format;
@@ -42,8 +44,10 @@ pub(super) fn summary(comparison: &Comparison, options: &TextOptions) -> String 
     let bold = |text: &str| if options.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
     let mut out = format!("{}\n\n{}\n", bold(&comparison.name), wrapped(&comparison.answer, "", width));
     out.push_str(&table(comparison, width, &bold));
-    out.push_str(&wrapped(&format!("Ranked by {}.", comparison.ranked_by), "", width));
-    out.push('\n');
+    if !is_validation(comparison) {
+        out.push_str(&wrapped(&format!("Ranked by {}.", comparison.ranked_by), "", width));
+        out.push('\n');
+    }
     if let front @ [_, _, ..] = comparison.pareto.as_slice() {
         let labels: Vec<&str> = front.iter().map(|entry| comparison.entries[*entry].label.as_str()).collect();
         let text = format!("No other is both cheaper and faster (p99): {}.", labels.join("; "));
@@ -69,6 +73,16 @@ pub(super) fn summary(comparison: &Comparison, options: &TextOptions) -> String 
         out.push('\n');
     }
     out
+}
+
+/// Whether a simulation stands beside its measurement, and nothing else: there is nothing to choose from.
+fn is_validation(comparison: &Comparison) -> bool {
+    let [one, other] = comparison.entries.as_slice() else { return false };
+    let (one, other) = (&one.result, &other.result);
+    let functions = |result: &RunResult| -> BTreeSet<String> {
+        result.functions.iter().map(|function| function.name.clone()).collect()
+    };
+    one.source != other.source && (one.name == other.name || functions(one) == functions(other))
 }
 
 fn table(comparison: &Comparison, width: usize, bold: &dyn Fn(&str) -> String) -> String {
@@ -106,7 +120,8 @@ fn table(comparison: &Comparison, width: usize, bold: &dyn Fn(&str) -> String) -
         let cells: String = cells.collect();
         let label = label(entry);
         let pad = " ".repeat(labels - letters(&label));
-        out.push_str(&format!("{:>2}  {label}{pad}{cells}\n", rank + 1));
+        let rank = if is_validation(comparison) { String::new() } else { (rank + 1).to_string() };
+        out.push_str(&format!("{rank:>2}  {label}{pad}{cells}\n"));
     }
     out
 }
@@ -120,27 +135,32 @@ fn differences(comparison: &Comparison, entry: usize) -> String {
     };
     let currency = &comparison.entries[entry].result.cost.currency;
     let real = of(&[Verdict::Better, Verdict::Worse, Verdict::Different]);
+    let unclear = of(&[Verdict::Unclear]);
     let mut parts = Vec::new();
     match real.is_empty() {
+        true if unclear.is_empty() && !of(&[Verdict::Same]).is_empty() => parts.push("exactly the same".to_owned()),
         true => parts.push("nothing differs for certain".to_owned()),
         false => {
-            parts.push(real.iter().map(|difference| words(difference, currency)).collect::<Vec<_>>().join(", "));
+            let across =
+                comparison.entries[entry].result.source != comparison.entries[comparison.baseline].result.source;
+            parts
+                .push(real.iter().map(|difference| words(difference, currency, across)).collect::<Vec<_>>().join(", "));
         }
     }
     let names = |found: &[&Difference]| found.iter().map(|d| short(&d.metric)).collect::<Vec<_>>().join(", ");
-    let unclear = of(&[Verdict::Unclear]);
     if !unclear.is_empty() {
         parts.push(format!("may be chance: {}", names(&unclear)));
     }
     parts.join("; ")
 }
 
-fn words(difference: &Difference, currency: &str) -> String {
+/// A simulation is not better or worse than what was measured, it is off: `across` says that one is held against the other.
+fn words(difference: &Difference, currency: &str, across: bool) -> String {
     let unit = result::metric(&difference.metric).map_or("count", |metric| metric.unit);
     let mut size = difference.estimate;
     let way = match difference.verdict {
-        Verdict::Better => "better",
-        Verdict::Worse => "worse",
+        Verdict::Better if !across => "better",
+        Verdict::Worse if !across => "worse",
         _ if size.mean > 0.0 => "higher",
         _ => "lower",
     };

@@ -53,15 +53,15 @@ fn overrides(arguments: &LoadtestArguments, scenario: &Scenario) -> Result<Vec<S
     let arrivals = match (arguments.rate, arguments.users) {
         (Some(rate), _) => {
             let law = if arguments.constant { "constant" } else { "poisson" };
-            Some(("arrivals", "users", format!("{{ {law} = \"{rate}/s\" }}")))
+            Some(("arrivals", format!("{{ {law} = \"{rate}/s\" }}")))
         }
         (None, Some(users)) => {
             let think = toml::Value::String(arguments.think.clone());
-            Some(("users", "arrivals", format!("{{ count = {users}, think = {think} }}")))
+            Some(("users", format!("{{ count = {users}, think = {think} }}")))
         }
         (None, None) => None,
     };
-    let Some((key, other, value)) = arrivals else { return Ok(overrides) };
+    let Some((key, value)) = arrivals else { return Ok(overrides) };
     let [workload] = scenario.workloads.as_slice() else {
         let known: Vec<&str> = scenario.workloads.iter().map(|workload| workload.name.as_str()).collect();
         let message = format!("--rate and --users are for one workload, and this scenario has {}", known.join(", "));
@@ -69,7 +69,6 @@ fn overrides(arguments: &LoadtestArguments, scenario: &Scenario) -> Result<Vec<S
     };
     let name = toml::Value::String(workload.name.clone());
     overrides.push(format!("workload.{name}.{key}={value}"));
-    let _ = other;
     Ok(overrides)
 }
 
@@ -108,12 +107,12 @@ pub(super) fn command(arguments: &LoadtestArguments) -> String {
     flag("warm-up", arguments.warm_up.clone());
     flag("timeout", arguments.timeout.clone());
     flag("seed", arguments.seed.map(|seed| seed.to_string()));
-    flag("method", arguments.method.clone());
-    flag("path", arguments.path.clone());
-    flag("data", arguments.data.clone());
-    flag("data-binary", arguments.data_binary.clone());
+    flag("method", arguments.call.method.clone());
+    flag("path", arguments.call.path.clone());
+    flag("data", arguments.call.data.clone());
+    flag("data-binary", arguments.call.data_binary.clone());
     flag("in-flight", arguments.in_flight.map(|number| number.to_string()));
-    for header in &arguments.header {
+    for header in &arguments.call.header {
         let secret = header.split(':').next().is_some_and(|name| is_secret(name.trim()));
         flag("header", (!secret).then(|| header.clone()));
     }
@@ -124,8 +123,8 @@ pub(super) fn command(arguments: &LoadtestArguments) -> String {
         flag("set", Some(assignment.clone()));
     }
     words.extend(arguments.constant.then(|| "--constant".to_owned()));
-    words.extend(arguments.http2.then(|| "--http2".to_owned()));
-    words.extend(arguments.no_keep_alive.then(|| "--no-keep-alive".to_owned()));
+    words.extend(arguments.call.http2.then(|| "--http2".to_owned()));
+    words.extend(arguments.call.no_keep_alive.then(|| "--no-keep-alive".to_owned()));
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 

@@ -52,12 +52,12 @@ impl Banner<'_> {
         rows
     }
 
-    /// Shown once, on a terminal; a log would keep it.
+    /// Shown on a terminal; a log would keep it.
     fn password(&self) -> String {
         let file = self.state.password_file();
         match self.state.credentials() {
-            Ok(credentials) if self.state.is_new && io::stdout().is_terminal() => {
-                format!("{}  (shown this once; it is in {})", credentials.password, quoted(&file))
+            Ok(credentials) if io::stdout().is_terminal() => {
+                format!("{}  (from {})", credentials.password, quoted(&file))
             }
             _ => format!("in {}", quoted(&file)),
         }
@@ -85,15 +85,30 @@ impl Banner<'_> {
     }
 
     fn about_timeouts(&self) -> String {
-        let upstream = format_duration(self.timeouts.upstream);
-        match &self.timeouts.raised_for {
-            None => format!("The gateway waits {upstream} for a function."),
-            Some((slowest, span)) => format!(
-                "The gateway waits {upstream} for a function, as the watchdog of {} lets it run for {}.",
+        let Timeouts { write, upstream, raised_for, short_of, .. } = self.timeouts;
+        let mut text = match (upstream.is_zero(), raised_for) {
+            (true, _) => "The gateway waits for ever for a function.".to_owned(),
+            (false, None) => format!("The gateway waits {} for a function.", format_duration(*upstream)),
+            (false, Some((slowest, span))) => format!(
+                "The gateway waits {} for a function, as the watchdog of {} lets it run for {}.",
+                format_duration(*upstream),
                 slowest.join(" and "),
                 format_duration(*span)
             ),
+        };
+        let closes = !write.is_zero() && (upstream.is_zero() || write <= upstream);
+        if closes {
+            text += &format!("\nIt closes a connection after {}, without an answer.", format_duration(*write));
         }
+        if let Some((slowest, span)) = short_of {
+            let end = if closes { "closed connections" } else { "502" };
+            text += &format!(
+                "\nThat is less than the {} that the watchdog of {} allows: longer calls end with {end}.",
+                format_duration(*span),
+                slowest.join(" and ")
+            );
+        }
+        text
     }
 }
 
@@ -106,13 +121,17 @@ fn quoted(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
     use super::*;
+    use crate::args::GatewayTimeouts;
 
     #[test]
     fn it_says_where_and_how_but_not_the_password_to_a_log() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(Some(&folder.path().join("my state"))).unwrap();
-        let timeouts = Timeouts::above(std::iter::empty());
+        let timeouts = Timeouts::above(std::iter::empty(), GatewayTimeouts::default());
         let banner = Banner {
             api: SocketAddr::from(([0, 0, 0, 0], 8080)),
             metrics: SocketAddr::from(([127, 0, 0, 1], 8082)),
@@ -136,6 +155,29 @@ mod tests {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
         assert!(!text.contains(&state.credentials().unwrap().password));
+    }
+
+    #[test]
+    fn timeouts_that_cut_functions_are_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(Some(folder.path())).unwrap();
+        let said = |asked: GatewayTimeouts| {
+            let environment = BTreeMap::from([("exec_timeout".to_owned(), "5m".to_owned())]);
+            let timeouts = Timeouts::above([("sleep", environment)].into_iter(), asked);
+            let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+            let (api, metrics) = (address, address);
+            Banner { api, metrics, state: &state, deployed: vec![], timeouts: &timeouts, emulated: None }
+                .about_timeouts()
+        };
+        let span = |seconds| Some(Duration::from_secs(seconds));
+        let raised = said(GatewayTimeouts::default());
+        assert!(raised.contains("waits 5m5s") && raised.contains("of sleep") && !raised.contains('\n'), "{raised}");
+        let short = said(GatewayTimeouts { upstream_timeout: span(5), ..GatewayTimeouts::default() });
+        assert!(short.contains("waits 5s for a function.") && short.contains("end with 502"), "{short}");
+        let closed = said(GatewayTimeouts { write_timeout: span(5), ..GatewayTimeouts::default() });
+        assert!(closed.contains("after 5s, without an answer") && closed.contains("end with closed"), "{closed}");
+        let never = said(GatewayTimeouts { upstream_timeout: span(0), ..GatewayTimeouts::default() });
+        assert_eq!(never, "The gateway waits for ever for a function.");
     }
 
     #[test]

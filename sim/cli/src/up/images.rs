@@ -18,11 +18,23 @@ pub(crate) const FACE: &str = "face-recognition";
 const FACE_PROGRAM: &str = "faas-lab-face";
 
 /// Images by name. `gateway` is where functions that call others find them.
-pub(crate) fn built_in(program: &Path, state: &State, gateway: &str) -> BTreeMap<String, ImageManifest> {
+///
+/// `cores` are those of an emulated machine. Functions that compute on as many threads as there are cores are told of them:
+/// the quota that they run under would let them find one.
+pub(crate) fn built_in(
+    program: &Path,
+    state: &State,
+    gateway: &str,
+    cores: Option<u32>,
+) -> BTreeMap<String, ImageManifest> {
     let word = one_word(program);
     let of = |builtin: &Builtin| (builtin.name.to_owned(), manifest(builtin, &word, state, gateway));
     let mut images: BTreeMap<String, ImageManifest> = catalogue().iter().map(of).collect();
     images.extend(face(program).map(|path| (FACE.to_owned(), face_manifest(&path))));
+    for (name, image) in &mut images {
+        let variable = if name == FACE { "WORKERS" } else { "THREADS" };
+        image.environment.extend(cores.map(|cores| (variable.to_owned(), cores.to_string())));
+    }
     images
 }
 
@@ -89,12 +101,15 @@ mod tests {
     fn every_built_in_function_has_a_way_to_run() {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(Some(folder.path())).unwrap();
-        let images = built_in(Path::new("/bin/faas-lab"), &state, "http://127.0.0.1:1");
+        let images = built_in(Path::new("/bin/faas-lab"), &state, "http://127.0.0.1:1", None);
         let run = |name: &str| images[name].fprocess.as_deref();
         assert_eq!(run("hello"), Some("/bin/faas-lab function hello"));
         assert_eq!(run("printr"), Some("/bin/faas-lab function printr --stdin"));
         assert_eq!(run("homepage"), None);
         assert_eq!(images["chain"].environment["GATEWAY_URL"], "http://127.0.0.1:1");
+        assert!(!images["cpu"].environment.contains_key("THREADS"));
+        let emulated = built_in(Path::new("/bin/faas-lab"), &state, "http://127.0.0.1:1", Some(4));
+        assert_eq!(emulated["cpu"].environment["THREADS"], "4");
         assert_eq!(one_word(Path::new("/my programs/faas-lab")), "/proc/self/exe");
         assert!(no_face(Path::new("/bin/faas-lab")).to_string().contains("cargo build"));
     }

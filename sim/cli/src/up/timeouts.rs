@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use faas_lab_http::go::parse_duration;
 
+use crate::args::GatewayTimeouts;
+
 /// What a watchdog allows where nothing is set.
 const WATCHDOG_DEFAULT: Duration = Duration::from_secs(30);
 
@@ -17,26 +19,49 @@ const GATEWAY_DEFAULT: Duration = Duration::from_secs(60);
 /// By how much each waits longer than the next.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The gateway's timeouts, and who made them what they are.
+/// Functions, and how long their watchdogs let them run.
+pub(crate) type Slowest = (Vec<String>, Duration);
+
+/// The gateway's timeouts, and who made them what they are. Zero is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timeouts {
+    /// For a client's request.
+    pub(crate) read: Duration,
+    /// For the answer to be sent.
+    pub(crate) write: Duration,
     /// For an answer of a function.
     pub(crate) upstream: Duration,
-    /// For a client's request, and for the answer to be sent.
-    pub(crate) client: Duration,
-    /// The slowest functions, and how long their watchdogs let them run; `None` if the default is enough.
-    pub(crate) raised_for: Option<(Vec<String>, Duration)>,
+    /// The slowest functions, if the timeout for an answer is longer than usual for their sake.
+    pub(crate) raised_for: Option<Slowest>,
+    /// The slowest functions, if they may run for longer than the gateway was told to wait.
+    pub(crate) short_of: Option<Slowest>,
 }
 
 impl Timeouts {
-    /// Above those of functions with these names and environments.
-    pub(crate) fn above<'a>(functions: impl Iterator<Item = (&'a str, BTreeMap<String, String>)>) -> Timeouts {
+    /// Above those of functions with these names and environments, but for those that were `asked` for.
+    pub(crate) fn above<'a>(
+        functions: impl Iterator<Item = (&'a str, BTreeMap<String, String>)>,
+        asked: GatewayTimeouts,
+    ) -> Timeouts {
         let spans: Vec<(&str, Duration)> = functions.map(|(name, environment)| (name, allowed(&environment))).collect();
         let longest = spans.iter().map(|(_, span)| *span).max().unwrap_or(WATCHDOG_DEFAULT);
-        let upstream = GATEWAY_DEFAULT.max(longest + MARGIN);
-        let slowest = spans.iter().filter(|(_, span)| *span == longest).map(|(name, _)| (*name).to_owned());
-        let raised_for = (upstream > GATEWAY_DEFAULT).then(|| (slowest.collect(), longest));
-        Timeouts { upstream, client: upstream + MARGIN, raised_for }
+        let slowest = || {
+            let slowest = spans.iter().filter(|(_, span)| *span == longest).map(|(name, _)| (*name).to_owned());
+            (slowest.collect(), longest)
+        };
+        let upstream = asked.upstream_timeout.unwrap_or_else(|| GATEWAY_DEFAULT.max(longest + MARGIN));
+        // Where nothing ends the wait for a function, nothing ends the answer.
+        let write = asked.write_timeout.unwrap_or(if upstream.is_zero() { upstream } else { upstream + MARGIN });
+        let raised = asked.upstream_timeout.is_none() && upstream > GATEWAY_DEFAULT;
+        let shortest = [upstream, write].into_iter().filter(|span| !span.is_zero()).min();
+        let short = !spans.is_empty() && shortest.is_some_and(|shortest| shortest < longest);
+        Timeouts {
+            read: asked.read_timeout.unwrap_or(write),
+            write,
+            upstream,
+            raised_for: raised.then(slowest),
+            short_of: short.then(slowest),
+        }
     }
 }
 
@@ -50,9 +75,13 @@ fn allowed(environment: &BTreeMap<String, String>) -> Duration {
 mod tests {
     use super::*;
 
-    fn above(functions: &[(&str, &str)]) -> Timeouts {
+    fn asked(functions: &[(&str, &str)], asked: GatewayTimeouts) -> Timeouts {
         let environment = |text: &str| BTreeMap::from([("exec_timeout".to_owned(), text.to_owned())]);
-        Timeouts::above(functions.iter().map(|(name, text)| (*name, environment(text))))
+        Timeouts::above(functions.iter().map(|(name, text)| (*name, environment(text))), asked)
+    }
+
+    fn above(functions: &[(&str, &str)]) -> Timeouts {
+        asked(functions, GatewayTimeouts::default())
     }
 
     #[test]
@@ -61,10 +90,26 @@ mod tests {
         assert_eq!((quick.upstream, quick.raised_for), (GATEWAY_DEFAULT, None));
         let slow = above(&[("hello", "10s"), ("sleep", "5m"), ("cpu", "300")]);
         assert_eq!(slow.upstream, Duration::from_secs(305));
-        assert_eq!(slow.client, Duration::from_secs(310));
+        assert_eq!((slow.read, slow.write), (Duration::from_secs(310), Duration::from_secs(310)));
         let both = vec!["sleep".to_owned(), "cpu".to_owned()];
         assert_eq!(slow.raised_for, Some((both, Duration::from_secs(300))));
+        assert_eq!(slow.short_of, None);
         assert_eq!(above(&[("f", "rubbish")]).upstream, GATEWAY_DEFAULT);
         assert_eq!(above(&[]).upstream, GATEWAY_DEFAULT);
+    }
+
+    #[test]
+    fn what_is_asked_for_holds_and_what_it_cuts_is_known() {
+        let span = |seconds| Some(Duration::from_secs(seconds));
+        let functions = [("hello", "10s"), ("sleep", "5m")];
+        let short = asked(&functions, GatewayTimeouts { upstream_timeout: span(20), ..GatewayTimeouts::default() });
+        assert_eq!((Some(short.upstream), Some(short.write), short.raised_for), (span(20), span(25), None));
+        assert_eq!(short.short_of, Some((vec!["sleep".to_owned()], Duration::from_secs(300))));
+        let none = asked(&functions, GatewayTimeouts { upstream_timeout: span(0), ..GatewayTimeouts::default() });
+        assert_eq!((none.upstream, none.write, none.short_of), (Duration::ZERO, Duration::ZERO, None));
+        let closed = GatewayTimeouts { write_timeout: span(60), read_timeout: span(7), ..GatewayTimeouts::default() };
+        let closed = asked(&functions, closed);
+        assert_eq!((Some(closed.upstream), Some(closed.write), Some(closed.read)), (span(305), span(60), span(7)));
+        assert!(closed.short_of.is_some() && closed.raised_for.is_some());
     }
 }

@@ -160,6 +160,42 @@ fn what_cannot_be_compared_is_told_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_damaged_result_leaves_the_others_alone() {
+    let desk = desk();
+    for (out, seed) in [("a", "1"), ("b", "50"), ("damaged", "1"), ("nan", "1")] {
+        desk.say(&["simulate", "queue.toml", "--quiet", "--out", out, "--seed", seed]);
+    }
+    let text = |name: &str| fs::read_to_string(desk.path(&format!("{name}/result.json"))).expect("a result");
+    let mut damaged: Value = serde_json::from_str(&text("damaged")).expect("JSON");
+    damaged["functions"][0]["responses"][0]["histogram"]["hdr_v2_base64"] = "AAAA".into();
+    desk.put("damaged/result.json", &damaged.to_string());
+    desk.put("nan/result.json", &text("nan").replacen("\"seed\": 1", "\"seed\": NaN", 1));
+    let found = json(&desk, &["compare", "a", "b", "damaged", "nan", "--out", "c"]);
+    let warnings = found["warnings"].to_string();
+    assert!(warnings.contains("damaged/result.json: a histogram of response times of f cannot be read"), "{warnings}");
+    assert!(warnings.contains("NaN in line") && warnings.contains("is no number in JSON"), "{warnings}");
+    assert_eq!(found["ranking"].as_array().map(Vec::len), Some(2));
+    let refused = desk.run(&["report", "damaged"]);
+    let told = stderr(&refused);
+    assert!(code(&refused) == 2 && told.contains("damaged/result.json cannot be shown: a histogram"), "{told}");
+}
+
+#[test]
+fn a_measured_result_is_held_against_its_simulation() {
+    let desk = desk();
+    desk.say(&["simulate", "queue.toml", "--quiet", "--out", "sim", "--replications", "8"]);
+    let longer = ["--replications", "1", "--set", "function.f.demand={ exponential = \"1.4s\" }"];
+    desk.say(&[&["simulate", "queue.toml", "--quiet", "--out", "live"][..], &longer].concat());
+    let file = fs::read_to_string(desk.path("live/result.json")).expect("a result");
+    desk.put("live/result.json", &file.replacen("\"source\": \"simulated\"", "\"source\": \"measured\"", 1));
+    let told = desk.say(&["compare", "sim", "live", "--out", "c"]);
+    assert!(told.contains("The simulation puts the median") && told.contains("below what was measured"), "{told}");
+    assert!(told.contains("Held against simulated\n  measured: ") && !told.contains("Ranked by"), "{told}");
+    let page = fs::read_to_string(desk.path("c/report.html")).expect("a page");
+    assert!(page.contains("Errors of the simulation against the measured run"));
+}
+
+#[test]
 fn single_runs_are_undecided() {
     let desk = desk();
     for (out, more) in [("a", "function.f.replicas=1"), ("b", "function.f.replicas=2")] {

@@ -4,9 +4,12 @@ mod compare;
 mod golden;
 mod hostile;
 mod optimize;
+mod ping;
 mod serve;
+mod shared;
 mod sweep;
 mod up;
+mod validate;
 
 use std::fs;
 use std::io::Read as _;

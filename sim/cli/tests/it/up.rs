@@ -1,7 +1,7 @@
 //! `faas-lab up` as its users meet it: real processes, real sockets, and faas-cli's own sequences of requests.
 
 mod client;
-mod cluster;
+pub(crate) mod cluster;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -242,6 +242,64 @@ fn no_accepted_call_is_lost_when_the_platform_is_killed() {
         deliveries += 1;
     }
     eprintln!("{} accepted, {deliveries} callbacks until all were there", accepted.len());
+}
+
+#[test]
+fn a_caller_is_told_whose_time_limit_it_was() {
+    let stack = "functions:\n  \
+        sleep: {image: sleep}\n  \
+        short: {image: sleep, environment: {exec_timeout: 500ms}}\n  \
+        late: {image: sleep, environment: {write_timeout: 500ms}}\n";
+    let decisions = tempfile::tempdir().expect("a folder");
+    let decisions = decisions.path().join("decisions.jsonl");
+    let words = ["--functions", "stack.yml", "--upstream-timeout", "2s", "--record-decisions"];
+    let words: Vec<&str> = words.into_iter().chain(decisions.to_str()).collect();
+    let platform = Platform::with_file("stack.yml", stack, &words);
+    for (called, status, who, body) in [
+        ("sleep?sleep=60s", 502, "gateway", ""),
+        ("short?sleep=60s", 504, "of-watchdog", ""),
+        ("late?sleep=1s", 500, "gateway", "Can't reach service for: late."),
+    ] {
+        let answer = platform.post(&format!("/function/{called}"), "", b"");
+        assert_eq!((answer.status, answer.text()), (status, body), "{answer:?}");
+        assert_eq!(answer.header("x-openfaas-internal"), Some(who), "{answer:?}");
+        let name = called.split('?').next().expect("a name");
+        assert!(answer.header("x-replica").is_some_and(|replica| replica.starts_with(name)), "{answer:?}");
+    }
+    let recorded = fs::read_to_string(decisions).expect("a record");
+    assert!(recorded.lines().any(|line| line.contains("sleep.openfaas-fn")), "{recorded}");
+}
+
+#[test]
+fn a_refusal_of_a_large_upload_is_heard() {
+    let platform = Platform::start(&["--functions", "bw"]);
+    let photo = vec![b'x'; 1 << 20];
+    for _ in 0..30 {
+        assert_eq!(platform.post("/function/bw", "\r\nX-Api-Key: wrong", &photo).status, 401);
+    }
+}
+
+#[test]
+fn printr_is_cut_where_the_pi_cut_it() {
+    let stack = "functions:\n  printr:\n    image: printr\n    environment:\n      \
+        read_timeout: 10s\n      write_timeout: 10s\n      exec_timeout: 10s\n      stream_buffer: 4096\n";
+    let platform = Platform::with_file("stack.yml", stack, &["--functions", "stack.yml"]);
+    let mut lengths = Vec::new();
+    // Where the machine is so busy that the process begins a second late, one block of 4096 bytes less comes.
+    while lengths.len() < 5 && lengths.last() != Some(&12_124) {
+        let body = platform.cut("/function/printr");
+        lengths.push(body.len());
+        assert!(body.len() != 12_124 || body.ends_with("\n2645\n2646\n2"), "{body}");
+    }
+    assert_eq!(lengths.last(), Some(&12_124), "{lengths:?}");
+}
+
+#[test]
+fn an_emulated_pi_has_four_cores_for_what_computes() {
+    let platform = Platform::start(&["--functions", "cpu", "--emulate", "raspberry-pi-4"]);
+    assert_eq!(platform.post("/function/cpu?ms=1", "", b"").status, 200);
+    let told = platform.processes().iter().filter(|process| process.environment("THREADS") == Some("4".into())).count();
+    assert!(told >= 1, "the function knows of its cores");
 }
 
 #[test]

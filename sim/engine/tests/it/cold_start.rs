@@ -189,3 +189,29 @@ fn the_log_names_the_replica_that_had_the_call() {
     let replicas: Vec<_> = play(&scenario).requests.iter().map(|request| request.replica).collect();
     assert_eq!(replicas, [Some(0), Some(1)]);
 }
+
+#[test]
+fn an_idle_function_loses_its_fleet_and_a_used_one_only_idle_replicas() {
+    use faas_lab_model::metrics::result::COLD_STARTS;
+    use faas_lab_model::policies::KeepAlivePolicy;
+    use faas_lab_model::policies::dispatch::IdleRouting;
+    // Two at once, then one every 8 s: the second replica is idle for 30 s and goes, the first one stays.
+    let mut arrivals = vec![0.0, 0.0];
+    arrivals.extend((1..=6).map(|i| 8.0 * f64::from(i)));
+    // At 40 s both are needed: the second has been gone since 31 s. At 48 s and after one is enough; then 11 s of nothing
+    // and the function's own clock of 10 s ends both.
+    arrivals.extend([40.5, 60.5]);
+    arrivals.sort_by(f64::total_cmp);
+    let mut scenario = per_request(&arrivals, 9);
+    let function = &mut scenario.functions[0];
+    function.scaling =
+        Scaling::PerRequest(PerRequest { routing: IdleRouting::MostRecentlyUsed, ..PerRequest::default() });
+    function.keep_alive = KeepAlivePolicy::Fleet { replica: always(30.0), function: always(10.0) };
+    assert_eq!(play(&scenario).metric(COLD_STARTS), 4.0);
+    // A longer clock of the function keeps it for the last request.
+    scenario.functions[0].keep_alive = KeepAlivePolicy::Fleet { replica: always(30.0), function: always(20.0) };
+    assert_eq!(play(&scenario).metric(COLD_STARTS), 3.0);
+    // A longer clock of the replica keeps the second.
+    scenario.functions[0].keep_alive = KeepAlivePolicy::Fleet { replica: always(50.0), function: always(20.0) };
+    assert_eq!(play(&scenario).metric(COLD_STARTS), 2.0);
+}

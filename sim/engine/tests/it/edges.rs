@@ -193,7 +193,7 @@ pub(crate) fn edited(root: &Value, choices: &mut Choices<'_>) -> (Vec<String>, O
 fn small(scenario: &Scenario) -> bool {
     let crowd = |arrivals: &Arrivals| match arrivals {
         Arrivals::Users(users) => users.count,
-        Arrivals::Batches { size, .. } => *size,
+        Arrivals::Batches { sizes, .. } => sizes.iter().map(|step| step.size).max().unwrap_or(0),
         _ => 0,
     };
     scenario.nodes.iter().map(|node| node.count).sum::<u32>() <= 100

@@ -13,7 +13,6 @@ mod retries;
 mod runs;
 mod scaling;
 mod sharing;
-mod simfaas;
 mod support;
 mod timeouts;
 

@@ -164,6 +164,7 @@ pub(crate) fn one_core() -> NodeGroup {
         reserved_cores: 0.0,
         memory: Bytes(1 << 33),
         reserved_memory: Bytes(0),
+        pod_start: Distribution::Constant(0.0),
         classes: Vec::new(),
         link: ByteRate(1e9),
         disk_write: ByteRate(1e9),

@@ -48,6 +48,7 @@ pub(crate) fn on_machines(mut scenario: Scenario, count: u32, cores: u32) -> Sce
         reserved_cores: 0.0,
         memory: Bytes(1 << 40),
         reserved_memory: Bytes(0),
+        pod_start: Distribution::ZERO,
         classes: Vec::new(),
         link: ByteRate(1e6),
         disk_write: ByteRate(1e9),

@@ -159,6 +159,7 @@ fn random_function(dice: &mut Dice<'_>, plain: Function, index: u8) -> Function 
             1 => Concurrency::Unlimited,
             _ => Concurrency::Workers { count: 2, backlog: dice.pick(&[None, Some(0), Some(2)]) },
         },
+        contention: dice.pick(&[0.0, 0.0, 0.3, 2.0]),
         cold_start: ColdStart {
             schedule: dice.rarely(0.05),
             image: Bytes(dice.pick(&[0, 10 << 20])),
@@ -237,6 +238,10 @@ fn random_scaling(dice: &mut Dice<'_>) -> Scaling {
     }
 }
 
+fn batches(size: u32, period: f64) -> Arrivals {
+    Arrivals::Batches { sizes: vec![BatchSize { at: SimTime::ZERO, size }], period: secs(period) }
+}
+
 fn random_workload(dice: &mut Dice<'_>, index: usize, function: usize, pressure: f64) -> Workload {
     let rate = dice.pick(&[3.0, 0.2, 15.0]) * pressure;
     let state = |rate, secs| MmppState { rate: Rate(rate), mean_stay: Span::from_secs(secs) };
@@ -247,7 +252,7 @@ fn random_workload(dice: &mut Dice<'_>, index: usize, function: usize, pressure:
         2 => Arrivals::Renewal(Distribution::Gamma { mean: 1.0 / rate, cv: 2.0 }),
         3 => Arrivals::Mmpp(vec![state(0.0, 10), state(2.0 * rate, 5)]),
         4 => Arrivals::Shape(vec![corner(0.0, 0.0), corner(10.0, rate), corner(10.0, 0.0), corner(90.0, rate)]),
-        5 => Arrivals::Batches { size: 4, period: secs(4.0 / rate) },
+        5 => batches(4, 4.0 / rate),
         6 => Arrivals::Trace((0..20).map(|k| SimTime::ZERO + secs(f64::from(k / 2) * 2.0)).collect()),
         _ => Arrivals::Users(Users {
             count: 1 + u32::from(dice.throw(6)),
@@ -295,6 +300,7 @@ fn random_nodes(dice: &mut Dice<'_>, index: u8) -> NodeGroup {
         reserved_cores: dice.pick(&[0.0, 0.2]),
         memory: Bytes(dice.pick(&[4 << 30, 1 << 29])),
         reserved_memory: Bytes(dice.pick(&[0, 1 << 28])),
+        pod_start: dice.rarely(0.2),
         classes: vec![WorkClass {
             name: "work".into(),
             slowdown: dice.pick(&[Distribution::Constant(1.0), Distribution::Uniform { low: 0.5, high: 2.0 }]),
@@ -479,8 +485,7 @@ fn nothing_is_placed_on_a_machine_that_is_being_lost() {
 
 /// So many calls that all come at one instant.
 fn at_once(mut scenario: Scenario, calls: u32) -> Scenario {
-    scenario.workloads[0].arrivals =
-        Arrivals::Batches { size: calls, period: secs(0.7 * scenario.duration.as_secs_f64()) };
+    scenario.workloads[0].arrivals = batches(calls, 0.7 * scenario.duration.as_secs_f64());
     scenario
 }
 
@@ -488,7 +493,7 @@ fn at_once(mut scenario: Scenario, calls: u32) -> Scenario {
 #[test]
 fn replicas_that_wait_for_room_are_placed_once() {
     let mut scenario = per_request(1.0, 0.1, 0.1, 0.0, 9, 45.0);
-    scenario.workloads[0].arrivals = Arrivals::Batches { size: 4, period: secs(10.0) };
+    scenario.workloads[0].arrivals = batches(4, 10.0);
     scenario.nodes = vec![one_core()];
     let function = &mut scenario.functions[0];
     function.cpu_request = 0.6;

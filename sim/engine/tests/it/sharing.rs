@@ -79,6 +79,47 @@ fn four_busy_cores_are_worth_less_than_four() {
     assert_eq!(play(&scenario).ends(), [3000]);
 }
 
+/// With b calls at work each takes 1 + contention · (b − 1) times as long: Gunther's law, by hand.
+#[test]
+fn calls_of_one_replica_hinder_each_other() {
+    // A little: 1 + 0.1 · 3 times as long, on cores in plenty.
+    let hindered = |contention: f64, calls: usize, cores: u32| {
+        let mut scenario = on_machines(stage(&vec![0.0; calls], 1.0), 1, cores);
+        scenario.functions[0].contention = contention;
+        play(&scenario)
+    };
+    assert_eq!(hindered(0.1, 4, 4).ends(), [1300; 4]);
+    // As behind a lock: one at a time, in turns, on one of four cores.
+    let locked = hindered(1.0, 4, 4);
+    assert_eq!(locked.ends(), [4000; 4]);
+    assert!((locked.metric(CPU_UTILIZATION) - 4.0 / 4000.0).abs() < 1e-9);
+    // A lock that costs more than the work done under it: one core is busy for all of 1 + 2 · 3 seconds.
+    let thrashing = hindered(2.0, 4, 4);
+    assert_eq!(thrashing.ends(), [7000; 4]);
+    assert!((thrashing.metric(CPU_UTILIZATION) - 7.0 / 4000.0).abs() < 1e-9);
+    // A call alone is not hindered.
+    assert_eq!(hindered(2.0, 1, 4).ends(), [1000]);
+}
+
+/// Four workers and a queue behind them: twenty calls at once come out in waves of four.
+#[test]
+fn a_pool_with_contention_answers_in_waves() {
+    let mut scenario = on_machines(with_workers(stage(&[0.0; 20], 1.0), 4, None), 1, 4);
+    scenario.functions[0].contention = 2.0;
+    let waves: Vec<u64> = (1..=5).flat_map(|wave| [7000 * wave; 4]).collect();
+    assert_eq!(play(&scenario).ends(), waves);
+}
+
+/// Where cores are short as well, the lock's core is shared like any other.
+#[test]
+fn contention_and_short_cores_add_up() {
+    // Two replicas behind a lock each want one core; there is one for both.
+    let mut scenario = on_machines(replicas(stage(&[0.0; 4], 1.0), 2), 1, 1);
+    scenario.functions[0].dispatch = DispatchPolicy::RoundRobin;
+    scenario.functions[0].contention = 1.0;
+    assert_eq!(play(&scenario).ends(), [4000; 4]);
+}
+
 #[test]
 fn mixed_work_loses_in_proportion() {
     // Two cores, one with each class: speed-up (1 + 2) / 2 = 1.5, so that each goes at three quarters.

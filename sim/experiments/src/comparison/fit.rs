@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use faas_lab_model::metrics::comparison::Entry;
+use faas_lab_model::metrics::comparison::{Axis, Entry};
 use faas_lab_model::metrics::result::{self, RunResult, Source, Warning};
 
 /// What was found.
@@ -13,12 +13,12 @@ pub(super) struct Fit {
 }
 
 /// Compares what the entries are about.
-pub(super) fn check(entries: &[Entry], baseline: usize) -> Fit {
+pub(super) fn check(entries: &[Entry], axes: &[Axis], baseline: usize) -> Fit {
     let mut fit = Fit { costs_compare: true, warnings: Vec::new() };
     fit.incomplete(entries);
     fit.about_other_things(entries, baseline);
     fit.costs(entries);
-    fit.own_warnings(entries);
+    fit.own_warnings(entries, axes);
     fit
 }
 
@@ -29,18 +29,26 @@ impl Fit {
 
     fn incomplete(&mut self, entries: &[Entry]) {
         let named = |wanted: &dyn Fn(&RunResult) -> bool| listed(entries.iter().filter(|entry| wanted(&entry.result)));
-        if let Some(empty) = named(&|result| result.replications.iter().all(|run| run.metrics.is_empty())) {
+        if let Some(empty) = named(&is_empty) {
             self.warn("empty", format!("{empty}: holds no measurements, so nothing can be said of it."));
         }
         if let Some(partial) = named(&|result| result.partial) {
             self.warn("partial", format!("{partial}: ended early, and covers only what was done by then."));
         }
-        let single = |result: &RunResult| result.replications.len() == 1;
-        if let Some(single) = named(&single) {
+        let single = |result: &RunResult, source| result.source == source && result.replications.len() == 1;
+        if let Some(single) = named(&|result| single(result, Source::Simulated)) {
             self.warn(
                 "single-run",
                 format!(
                     "{single}: a single run, whose spread is unknown, so no difference from it can be called real. Repeat it with other seeds."
+                ),
+            );
+        }
+        if let Some(single) = named(&|result| single(result, Source::Measured)) {
+            self.warn(
+                "single-run",
+                format!(
+                    "{single}: a single measured run, whose spread is unknown, so no difference from it can be called real. Measure again, with other seeds."
                 ),
             );
         }
@@ -55,7 +63,7 @@ impl Fit {
         let functions = |result: &RunResult| -> BTreeSet<String> {
             result.functions.iter().map(|function| function.name.clone()).collect()
         };
-        if let Some(other) = named(&|result| functions(result) != functions(&base.result)) {
+        if let Some(other) = named(&|result| !is_empty(result) && functions(result) != functions(&base.result)) {
             self.warn(
                 "functions",
                 format!("{other}: not the same functions as {}; totals over all functions are compared.", base.label),
@@ -102,16 +110,24 @@ impl Fit {
             self.costs_compare = false;
             let currencies = currencies.into_iter().collect::<Vec<_>>().join(", ");
             self.warn("currencies", format!("Costs are in {currencies} and are not compared."));
-        } else if currencies.len() == 1
-            && let Some(without) = listed(entries.iter().filter(|entry| !with(entry)))
-        {
-            let text = format!("{without}: has no cost, and ranks after those that do. Give its scenario [prices].");
-            self.warn("no-cost", text);
+        } else if currencies.len() == 1 {
+            let without = |source| {
+                let lacks = |entry: &&Entry| !with(entry) && entry.result.source == source && !is_empty(&entry.result);
+                listed(entries.iter().filter(lacks))
+            };
+            if let Some(without) = without(Source::Simulated) {
+                let text =
+                    format!("{without}: has no cost, and ranks after those that do. Give its scenario [prices].");
+                self.warn("no-cost", text);
+            }
+            if let Some(without) = without(Source::Measured) {
+                self.warn("no-cost", format!("{without}: no cost was measured, so there is none to compare."));
+            }
         }
     }
 
     /// What the results warn of themselves, once for all entries that share it.
-    fn own_warnings(&mut self, entries: &[Entry]) {
+    fn own_warnings(&mut self, entries: &[Entry], axes: &[Axis]) {
         let mut told: Vec<&Warning> = Vec::new();
         for warning in entries.iter().flat_map(|entry| &entry.result.warnings) {
             if told.contains(&warning) {
@@ -121,11 +137,32 @@ impl Fit {
             let share = |entry: &&Entry| entry.result.warnings.contains(warning);
             let whose = match entries.iter().filter(share).count() {
                 count if count == entries.len() => format!("all {count}"),
-                _ => listed(entries.iter().filter(share)).unwrap_or_default(),
+                _ => of_one_value(entries, axes, &|entry| share(&entry))
+                    .or_else(|| listed(entries.iter().filter(share)))
+                    .unwrap_or_default(),
             };
             self.warn(&warning.code, format!("{whose}: {}", warning.text));
         }
     }
+}
+
+fn is_empty(result: &RunResult) -> bool {
+    result.replications.iter().all(|run| run.metrics.is_empty())
+}
+
+/// `all 4 with exec_timeout=60s`, if the wanted entries are all those that have one value of one setting.
+fn of_one_value(entries: &[Entry], axes: &[Axis], wanted: &dyn Fn(&Entry) -> bool) -> Option<String> {
+    let whole = |axis: usize, value: &str| {
+        entries.iter().all(|entry| wanted(entry) == entry.values.get(axis).is_some_and(|own| own == value))
+    };
+    let found = axes
+        .iter()
+        .enumerate()
+        .find_map(|(index, axis)| axis.values.iter().find(|value| whole(index, value)).map(|value| (&axis.key, value)));
+    let (key, value) = found?;
+    let count = entries.iter().filter(|entry| wanted(entry)).count();
+    let last = key.rsplit('.').next().unwrap_or(key);
+    (count > 1).then(|| format!("all {count} with {last}={}", value.trim_matches('"')))
 }
 
 /// The labels of some entries; `None` for none. Labels may hold commas.

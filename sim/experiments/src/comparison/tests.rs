@@ -134,6 +134,50 @@ fn a_warning_names_those_that_it_is_about() {
 }
 
 #[test]
+fn a_warning_of_all_that_share_a_setting_names_the_setting() {
+    let chain = Warning { code: "timeout-chain".into(), text: "the gateway is too impatient.".into() };
+    let entries: Vec<Entry> = [("a", "5s"), ("a", "60s"), ("b", "5s"), ("b", "60s")]
+        .into_iter()
+        .map(|(policy, timeout)| {
+            let mut entry = entry(&format!("{policy}, {timeout}"), 1.0, None);
+            entry.values = vec![policy.to_owned(), timeout.to_owned()];
+            entry.result.warnings.extend((timeout == "60s").then(|| chain.clone()));
+            entry
+        })
+        .collect();
+    let axis = |key: &str, values: [&str; 2]| Axis { key: key.into(), values: values.map(str::to_owned).to_vec() };
+    let axes = vec![axis("f.scaling", ["a", "b"]), axis("f.exec_timeout", ["5s", "60s"])];
+    let told = |entries: Vec<Entry>| {
+        let material = Material {
+            name: "test".into(),
+            command: "again".into(),
+            axes: axes.clone(),
+            entries,
+            baseline: 0,
+            warnings: Vec::new(),
+        };
+        juxtapose(material).warnings[0].text.clone()
+    };
+    assert_eq!(told(entries.clone()), "all 2 with exec_timeout=60s: the gateway is too impatient.");
+    let mut fewer = entries;
+    fewer[3].result.warnings.clear();
+    assert_eq!(told(fewer), "a, 60s: the gateway is too impatient.");
+}
+
+#[test]
+fn what_was_measured_is_not_asked_for_a_simulations_settings() {
+    let mut measured = entry("measured", 1.0, None);
+    measured.result.source = result::Source::Measured;
+    measured.result.replications.truncate(1);
+    let comparison = compared(vec![entry("simulated", 1.0, Some(1.0)), measured]);
+    let texts: Vec<&str> = comparison.warnings.iter().map(|warning| warning.text.as_str()).collect();
+    for start in ["measured: a single measured run,", "measured: no cost was measured,"] {
+        assert!(texts.iter().any(|text| text.starts_with(start)), "{start}: {texts:?}");
+    }
+    assert!(!texts.iter().any(|text| text.contains("[prices]")), "{texts:?}");
+}
+
+#[test]
 fn a_comparison_survives_json() {
     let comparison = compared(vec![judged(entry("a", 0.5, Some(1.0))), judged(entry("b", 1.5, Some(2.0)))]);
     let json = serde_json::to_string(&comparison).expect("string keys");

@@ -16,10 +16,10 @@ impl Distribution {
             Distribution::Constant(value) => f64::from(u8::from(x >= value)),
             Distribution::Uniform { low, high } if high > low => ((x - low) / (high - low)).clamp(0.0, 1.0),
             Distribution::Uniform { low, .. } => f64::from(u8::from(x >= low)),
-            Distribution::Normal { mean, sd } if sd == 0.0 => f64::from(u8::from(x >= mean.max(0.0))),
+            Distribution::Normal { mean, sd: 0.0 } => f64::from(u8::from(x >= mean.max(0.0))),
             Distribution::Normal { mean, sd } if x >= 0.0 => normal_cdf((x - mean) / sd),
             Distribution::Normal { .. } => 0.0,
-            Distribution::Lognormal { median, sigma } if sigma == 0.0 => f64::from(u8::from(x >= median)),
+            Distribution::Lognormal { median, sigma: 0.0 } => f64::from(u8::from(x >= median)),
             Distribution::Lognormal { median, sigma } if x > 0.0 => normal_cdf(libm::log(x / median) / sigma),
             Distribution::Gamma { mean, cv } if x > 0.0 => {
                 let shape = 1.0 / (cv * cv);

@@ -187,7 +187,9 @@ fn responses(seen: &[&FunctionRecord]) -> Vec<ResponseHistogram> {
     }
     let kinds = merged.iter();
     kinds
-        .filter_map(|(&(cold, outcome), times)| Some(ResponseHistogram { cold, outcome, histogram: HistogramData::of(times)? }))
+        .filter_map(|(&(cold, outcome), times)| {
+            Some(ResponseHistogram { cold, outcome, histogram: HistogramData::of(times)? })
+        })
         .collect()
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::TimeHistogram;
 use super::record::Ending;
 use super::result::{self, OutcomeKind};
@@ -34,7 +36,7 @@ pub const PARTS: usize = 7;
 const NAMES: [&str; PARTS] = ["retries", "network", "gateway", "queue", "cold start", "waiting", "service"];
 
 /// Statistics of a cohort of requests, updated as they end.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Cohort {
     pub(super) offered: u64,
     pub(super) ended: u64,
@@ -53,6 +55,12 @@ pub(super) struct Cohort {
 }
 
 impl Cohort {
+    /// Whether every request has ended in exactly one way.
+    pub(super) fn is_sound(&self) -> bool {
+        let endings: u128 = self.outcomes.iter().map(|(_, count)| u128::from(*count)).sum();
+        self.offered == self.ended && u128::from(self.offered) == endings && self.cold <= self.served
+    }
+
     /// A request has ended this long after its arrival.
     #[inline]
     pub(super) fn end(&mut self, response: Span, ending: Ending, cold: bool) {

@@ -1,6 +1,10 @@
 //! Times in an HdrHistogram, with their exact sum beside it. The one home of `hdrhistogram`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer as V2Reader, Serializer as _, V2Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::time::Span;
 
@@ -129,6 +133,60 @@ impl TimeHistogram {
     }
 }
 
+/// A histogram as files carry it, exactly.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    few_micros: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    many_hdr_v2_base64: Option<String>,
+    sum_nanos: u128,
+    min: Span,
+    max: Span,
+}
+
+impl Serialize for TimeHistogram {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let encode = |many: &Histogram<u64>| {
+            let mut bytes = Vec::new();
+            V2Serializer::new().serialize(many, &mut bytes).expect("writing to memory cannot fail");
+            BASE64.encode(bytes)
+        };
+        Written {
+            few_micros: self.few.clone(),
+            many_hdr_v2_base64: self.many.as_ref().map(encode),
+            sum_nanos: self.sum_nanos,
+            min: self.min,
+            max: self.max,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeHistogram {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TimeHistogram, D::Error> {
+        use serde::de::Error as _;
+        let written = Written::deserialize(deserializer)?;
+        let decode = |text: String| {
+            let bytes = BASE64.decode(text).map_err(|error| D::Error::custom(format!("a histogram: {error}")))?;
+            let many: Histogram<u64> = V2Reader::new()
+                .deserialize(&mut bytes.as_slice())
+                .map_err(|error| D::Error::custom(format!("a histogram: {error:?}")))?;
+            // It is added to others of its kind, whose range grows with their values.
+            let mut histogram = Histogram::new(DIGITS).expect("three digits are allowed");
+            histogram.add(&many).map_err(|error| D::Error::custom(format!("a histogram: {error:?}")))?;
+            Ok(histogram)
+        };
+        Ok(TimeHistogram {
+            few: written.few_micros,
+            many: written.many_hdr_v2_base64.map(decode).transpose()?,
+            sum_nanos: written.sum_nanos,
+            min: written.min,
+            max: written.max,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +228,27 @@ mod tests {
             assert_eq!(merged.histogram(), of(&all).histogram());
             assert_eq!((merged.count(), merged.min(), merged.max()), (12_000, of(&all).min(), of(&all).max()));
             assert_eq!(merged.mean(), of(&all).mean());
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_exactly() {
+        for n in [0, 1, FEW, FEW + 1, 20_000] {
+            let all = of(&times(n));
+            let read: TimeHistogram =
+                serde_json::from_str(&serde_json::to_string(&all).expect("JSON")).expect("what was written");
+            assert_eq!(
+                (read.count(), read.min(), read.max(), read.mean()),
+                (all.count(), all.min(), all.max(), all.mean())
+            );
+            assert_eq!(read.histogram(), all.histogram());
+            assert_eq!(read.quantile(0.99), all.quantile(0.99));
+            let mut twice = read.clone();
+            twice.merge(&all);
+            assert_eq!(twice.count(), 2 * all.count());
+        }
+        for torn in ["{}", r#"{"few_micros":[],"many_hdr_v2_base64":"AAAA","sum_nanos":0,"min":0,"max":0}"#] {
+            assert!(serde_json::from_str::<TimeHistogram>(torn).is_err(), "{torn}");
         }
     }
 

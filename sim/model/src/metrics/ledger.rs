@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::cohort::{Cohort, PARTS};
 use super::record::{Ending, FunctionRecord, RunRecord, SeriesRecord, Usage};
 use super::result::{self, OutcomeKind};
@@ -39,8 +41,8 @@ pub struct Met {
     pub inside: Option<Span>,
 }
 
-/// What was seen of a run's requests.
-#[derive(Clone, Debug)]
+/// What was seen of a run's requests. It can be written to a file, so that several machines' ledgers become one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ledger {
     functions: Vec<Page>,
     warm_up: SimTime,
@@ -49,7 +51,7 @@ pub struct Ledger {
     cold_starts: Vec<SimTime>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Page {
     cohort: Cohort,
     usage: Usage,
@@ -59,7 +61,7 @@ struct Page {
 }
 
 /// Counts and areas, step by step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Steps {
     arrivals: Vec<u64>,
     successes: Vec<u64>,
@@ -132,12 +134,7 @@ impl Ledger {
     /// For so many functions, with the measured window from `warm_up` to `duration`, and series in `steps` steps.
     pub fn new(functions: usize, warm_up: SimTime, duration: Span, steps: usize) -> Ledger {
         let steps = steps.max(1);
-        let page = Page {
-            cohort: Cohort::default(),
-            usage: Usage::default(),
-            stay: 0,
-            steps: Steps::new(steps),
-        };
+        let page = Page { cohort: Cohort::default(), usage: Usage::default(), stay: 0, steps: Steps::new(steps) };
         Ledger {
             functions: vec![page; functions],
             warm_up,
@@ -208,16 +205,26 @@ impl Ledger {
         }
     }
 
+    /// Whether its counts agree with each other; one that was read from a file may have been edited.
+    pub fn is_sound(&self) -> bool {
+        !self.step.is_zero() && self.functions.iter().all(|page| page.cohort.is_sound())
+    }
+
+    /// Whether another ledger can be of the same run: it has as many functions, and the same window and steps.
+    pub fn is_like(&self, other: &Ledger) -> bool {
+        let shape = |ledger: &Ledger| {
+            let steps: Vec<usize> = ledger.functions.iter().map(Page::steps).collect();
+            (steps, ledger.step, ledger.warm_up, ledger.duration)
+        };
+        shape(self) == shape(other)
+    }
+
     /// Adds what another ledger of the same run has.
     ///
     /// # Panics
-    /// If it is of another run: of other functions, or other steps.
+    /// If it is of another run: see [`is_like`](Ledger::is_like).
     pub fn merge(&mut self, other: &Ledger) {
-        assert_eq!(
-            (self.functions.len(), self.step, self.warm_up, self.duration),
-            (other.functions.len(), other.step, other.warm_up, other.duration),
-            "ledgers of one run"
-        );
+        assert!(self.is_like(other), "ledgers of one run");
         for (mine, theirs) in self.functions.iter_mut().zip(&other.functions) {
             mine.cohort.merge(&theirs.cohort);
             mine.usage.calls += theirs.usage.calls;
@@ -235,8 +242,10 @@ impl Ledger {
         // The last step may be shorter than the others, and after an early end there are fewer of them.
         let step = self.step.as_nanos();
         let reached = (end.as_nanos().div_ceil(step) as usize).min(self.functions.first().map_or(0, Page::steps));
-        let lengths: Vec<f64> =
-            (0..reached as u64).map(|k| ((k + 1) * step).min(end.as_nanos()) - k * step).map(|n| n as f64 * 1e-9).collect();
+        let lengths: Vec<f64> = (0..reached as u64)
+            .map(|k| ((k + 1) * step).min(end.as_nanos()) - k * step)
+            .map(|n| n as f64 * 1e-9)
+            .collect();
 
         let mut whole = Cohort::default();
         let mut steps = Steps::new(self.functions.first().map_or(1, Page::steps));
@@ -348,6 +357,31 @@ mod tests {
         let (joined, all) = (one.close(at(10_000), Seed(1), false), all.close(at(10_000), Seed(1), false));
         assert_eq!(joined.metrics, all.metrics);
         assert_eq!(joined.series, all.series);
+    }
+
+    /// What another machine writes is read as if it had been entered here, to the bit.
+    #[test]
+    fn a_ledger_survives_being_written() {
+        for count in [0, 10, 9_000] {
+            let mut ledger = ledger();
+            (0..count).for_each(|k| ledger.enter(0, &Met { cold: k % 7 == 0, ..met(k, k + 5 + k % 700) }));
+            let text = serde_json::to_string(&ledger).expect("a ledger is JSON");
+            let read: Ledger = serde_json::from_str(&text).expect("what was written");
+            assert!(read.is_like(&ledger));
+            let (read, ledger) = (read.close(at(10_000), Seed(1), false), ledger.close(at(10_000), Seed(1), false));
+            assert_eq!(
+                (read.metrics, read.series, read.cold_starts),
+                (ledger.metrics, ledger.series, ledger.cold_starts)
+            );
+            for (read, written) in read.functions.iter().zip(&ledger.functions) {
+                assert_eq!(
+                    (&read.outcomes, &read.usage, &read.parts),
+                    (&written.outcomes, &written.usage, &written.parts)
+                );
+            }
+        }
+        let torn = r#"{"functions":[],"warm_up":0,"duration":1,"step":1}"#;
+        assert!(serde_json::from_str::<Ledger>(torn).is_err());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::TimeHistogram;
 use super::result::{OutcomeKind, Warning};
 use crate::rng::Seed;
@@ -50,7 +52,7 @@ pub struct FunctionRecord {
 }
 
 /// How a request ended, from its client's side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ending {
     /// What the client saw.
     pub kind: OutcomeKind,
@@ -61,7 +63,7 @@ pub struct Ending {
 }
 
 /// A place on the path that can end a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Hop {
     /// The client's own timeout.
     Client,
@@ -146,7 +148,7 @@ pub struct SeriesRecord {
 }
 
 /// What a pay-per-use platform would bill for one function in the measured window.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Calls that reached a replica.
     pub calls: u64,

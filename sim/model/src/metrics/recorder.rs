@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Ending, FunctionRecord, Hop, NodeRecord, PhaseRecord, RunRecord, SeriesRecord, Usage};
 use super::Gauge;
 use super::cohort::{Cohort, PARTS};
+use super::record::{Ending, FunctionRecord, Hop, NodeRecord, PhaseRecord, RunRecord, SeriesRecord, Usage};
 use super::result::{self, OutcomeKind};
 use crate::rng::Seed;
 use crate::time::{SimTime, Span};

@@ -41,6 +41,7 @@ pub(super) fn function(name: &str, at: &mut At<'_>) -> Option<Function> {
             error_rate: fields.or("error_rate", "Share of calls that the function itself answers with 500.", "0", fact(share)),
             watchdog: fields.or("watchdog", "What stands between the gateway and the function's process.", "none", watchdog),
             concurrency,
+            contention: fields.or("contention", "How much calls at work in one replica hinder each other: each further one makes all of them longer by this share. 0: not at all; 1: as behind a lock, one at a time; above 1: passing the lock on costs CPU time too. Needs [[node]].", "0", fact(|at| at.number("a contention", 0.0..=1000.0))),
             cold_start: fields.optional("cold_start", "Phases from wanting a replica to its first call.", cold_start).unwrap_or_else(ColdStart::instant),
             replicas: bounds,
             scaling,

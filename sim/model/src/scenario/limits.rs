@@ -114,7 +114,10 @@ fn expected(arrivals: &Arrivals, duration: Span) -> f64 {
             let after = points.last().map_or(0.0, |last| last.rate.0 * end.since(last.at).as_secs_f64());
             points.windows(2).map(area).sum::<f64>() + after
         }
-        Arrivals::Batches { size, period } => f64::from(*size) * secs / period.as_secs_f64(),
+        Arrivals::Batches { sizes, period } => {
+            let largest = sizes.iter().map(|step| step.size).max().unwrap_or(0);
+            f64::from(largest.max(1)) * secs / period.as_secs_f64()
+        }
         Arrivals::Cron(_) => secs / 60.0,
         Arrivals::Trace(instants) => instants.len() as f64,
         // What users do depends on their answers.

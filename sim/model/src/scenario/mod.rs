@@ -112,6 +112,8 @@ pub struct NodeGroup {
     pub memory: Bytes,
     /// Memory that the system keeps for itself.
     pub reserved_memory: Bytes,
+    /// From placing a replica here to its container running, for functions that tell neither sandbox nor container.
+    pub pod_start: Distribution,
     /// Work classes that this machine knows.
     pub classes: Vec<WorkClass>,
     /// Network link.
@@ -308,6 +310,9 @@ pub struct Function {
     pub watchdog: Watchdog,
     /// How many calls the function's process works on at once.
     pub concurrency: Concurrency,
+    /// How much busy calls of one replica hinder each other, ≥ 0: with b of them each takes 1 + contention · (b − 1) times
+    /// as long as alone. 0: not at all, 1: one at a time, more: passing the turn on costs CPU time too.
+    pub contention: f64,
     /// How a replica comes up.
     pub cold_start: ColdStart,
     /// Bounds of the number of replicas.
@@ -544,8 +549,8 @@ pub enum Arrivals {
     Shape(Vec<ShapePoint>),
     /// So many requests released together, again and again.
     Batches {
-        /// Requests in a batch.
-        size: u32,
+        /// Requests in a batch, from when on; the first from time zero, ascending.
+        sizes: Vec<BatchSize>,
         /// Time between batches; the first comes after one of these.
         period: Span,
     },
@@ -555,6 +560,15 @@ pub enum Arrivals {
     Trace(Vec<SimTime>),
     /// Users who wait for their answer and think before the next request.
     Users(Users),
+}
+
+/// A step of [`Arrivals::Batches`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchSize {
+    /// From when on; the batch at this instant is the first of its size.
+    pub at: SimTime,
+    /// Requests in a batch; none: no batches until the next step.
+    pub size: u32,
 }
 
 /// A state of [`Arrivals::Mmpp`].

@@ -112,6 +112,12 @@ fn group(at: &mut At<'_>) -> Option<NodeGroup> {
                     at.map(|name, at| class(cores, name, at))
                 })
                 .unwrap_or_default(),
+            pod_start: fields.or(
+                "pod_start",
+                "From placing a replica here to its container running, where a function's cold_start has neither `sandbox` nor `create`.",
+                "0s",
+                fact(time_law),
+            ),
             link: fields.or("link", "Network link.", "1Gbit/s", fact(byte_rate)),
             disk_write: fields.or(
                 "disk_write",

@@ -186,7 +186,7 @@ pub(super) fn placement(at: &mut At<'_>) -> Option<PlacementPolicy> {
     at.word("a placement policy", PLACEMENT)
 }
 
-/// `"forever"`, `"none"`, a time, or `{ survival = LAW }`; a fact, as it may have been measured on a cloud.
+/// `"forever"`, `"none"`, a time, `{ survival = LAW }` or `{ fleet = … }`; a fact, as it may have been measured on a cloud.
 pub(super) fn keep_alive(at: &mut At<'_>) -> Option<KeepAlivePolicy> {
     fact(|at: &mut At<'_>| {
         at.either(
@@ -202,10 +202,28 @@ pub(super) fn keep_alive(at: &mut At<'_>) -> Option<KeepAlivePolicy> {
     })(at)
 }
 
-const SURVIVAL: &[Alternative<KeepAlivePolicy>] =
-    &[valued("survival", "A time drawn afresh each time a replica becomes idle.", |at| {
+const SURVIVAL: &[Alternative<KeepAlivePolicy>] = &[
+    valued("survival", "A time drawn afresh each time a replica becomes idle.", |at| {
         time_law(at).map(KeepAlivePolicy::Survival)
-    })];
+    }),
+    valued("fleet", "Two clocks: one of each idle replica, and one of the function that ends all of them.", |at| {
+        at.table(|fields| {
+            let replica = fields.required(
+                "replica",
+                "How long a replica may be idle while others are used.",
+                "\"27m\"",
+                time_law,
+            );
+            let function = fields.required(
+                "function",
+                "How long the function as a whole may be idle; then all its replicas go.",
+                "\"10m\"",
+                time_law,
+            );
+            Some(KeepAlivePolicy::Fleet { replica: replica?, function: function? })
+        })
+    }),
+];
 
 const COUNTING: &[Word<Counting>] = &[
     ("in-flight", "Started calls and calls in flight count as activity: the corrected rule.", Counting::InFlight),

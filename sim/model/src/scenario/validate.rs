@@ -20,6 +20,7 @@ pub(super) fn check(scenario: &Scenario, variants: usize, found: &Findings) -> V
         policy(function, &path, found, &mut problems);
         classes(scenario, function, &path, found, &mut problems);
         room(scenario, function, &path, found, &mut problems);
+        contention(scenario, function, &path, found, &mut problems);
     }
     counts(scenario, found, &mut problems);
     limits::rhythms(scenario, found, &mut problems);
@@ -75,6 +76,17 @@ fn bounds(function: &Function, path: &str, found: &Findings, problems: &mut Vec<
             problem(found, &at("initial"), format!("initial {} is below min {}", bounds.initial, bounds.min))
                 .see(found.written(&at("min")), format!("min = {} is set here", bounds.min))
                 .help("start with at least min replicas"),
+        );
+    }
+}
+
+/// Calls hinder each other on a machine's cores; without machines each runs as if alone.
+fn contention(scenario: &Scenario, function: &Function, path: &str, found: &Findings, problems: &mut Vec<Problem>) {
+    if function.contention > 0.0 && scenario.nodes.is_empty() {
+        let message = "calls that hinder each other need a machine to run on".to_owned();
+        problems.push(
+            problem(found, &format!("{path}.contention"), message)
+                .help("add a [[node]] with cores and memory, or leave out contention"),
         );
     }
 }

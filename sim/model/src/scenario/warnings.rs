@@ -113,7 +113,10 @@ fn cold_start_mean(scenario: &Scenario, function: &Function) -> Option<Span> {
     };
     let probe =
         cold.readiness_probe.map_or(0.0, |probe| probe.initial_delay.as_secs_f64() + probe.period.as_secs_f64() / 2.0);
-    let phases = cold.schedule.mean()? + cold.sandbox.mean()? + cold.create.mean()? + cold.endpoint.mean()?;
+    let told = !(cold.sandbox.is_zero() && cold.create.is_zero());
+    let of_machines = scenario.nodes.iter().filter(|_| !told).filter_map(|node| node.pod_start.mean());
+    let machine = of_machines.reduce(f64::min).unwrap_or(0.0);
+    let phases = machine + cold.schedule.mean()? + cold.sandbox.mean()? + cold.create.mean()? + cold.endpoint.mean()?;
     Some(Span::from_secs_f64(phases + boot + pull + probe))
 }
 
@@ -311,8 +314,12 @@ fn mean_rate(arrivals: &Arrivals) -> Option<f64> {
             let total: f64 = states.iter().map(stay).sum();
             Some(states.iter().map(|state| state.rate.0 * stay(state)).sum::<f64>() / total)
         }
-        Arrivals::Batches { size, period } => Some(f64::from(*size) / period.as_secs_f64()),
-        // Rates that change, instants without a law, and users, whose rate depends on the answers.
-        Arrivals::Shape(_) | Arrivals::Cron(_) | Arrivals::Trace(_) | Arrivals::Users(_) => None,
+        Arrivals::Batches { sizes, period } if sizes.len() == 1 => {
+            Some(f64::from(sizes[0].size) / period.as_secs_f64())
+        }
+        // Rates and sizes that change, instants without a law, and users, whose rate depends on the answers.
+        Arrivals::Shape(_) | Arrivals::Batches { .. } | Arrivals::Cron(_) | Arrivals::Trace(_) | Arrivals::Users(_) => {
+            None
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! `[[workload]]`: when requests of one kind come, and what their clients do about failures.
 
-use super::forms::{attempts, backoff, bytes, count, positive_rate, positive_span, rate, span, status_codes, time_law};
+use super::forms::{
+    attempts, backoff, bytes, count, count_or_zero, positive_rate, positive_span, rate, span, status_codes, time_law,
+};
 use super::library::Library;
 use super::read::{Alternative, At, Word, meant, valued};
 use super::trace;
-use super::{Arrivals, Cron, Invocation, MmppState, Retries, ShapePoint, Users, Workload};
+use super::tree::Value;
+use super::{Arrivals, BatchSize, Cron, Invocation, MmppState, Retries, ShapePoint, Users, Workload};
 use crate::time::{SimTime, Span};
 use crate::units::Rate;
 
@@ -186,14 +189,15 @@ const ARRIVALS: &[Alternative<Written>] = &[
     }),
     valued("batches", "So many requests released together, again and again.", |at| {
         at.table(|fields| {
-            let size = fields.required("size", "Requests in a batch.", "20", count);
+            let about = "Requests in a batch. A list of [time, size] pairs, ascending from \"0s\", changes it at once; 0 is a pause.";
+            let sizes = fields.required("size", about, "20", batch_sizes);
             let period = fields.required(
                 "period",
                 "Time between batches; the first comes after one of these.",
                 "\"1s\"",
                 positive_span,
             );
-            Some(Written::Ready(Arrivals::Batches { size: size?, period: period? }))
+            Some(Written::Ready(Arrivals::Batches { sizes: sizes?, period: period? }))
         })
     }),
     valued(
@@ -228,11 +232,37 @@ fn mmpp(at: &mut At<'_>) -> Option<Written> {
     Some(Written::Ready(Arrivals::Mmpp(states)))
 }
 
+/// One size for all batches, or a size from each of several instants on.
+fn batch_sizes(at: &mut At<'_>) -> Option<Vec<BatchSize>> {
+    at.either(
+        |value| !matches!(value, Value::List(_)),
+        |at| count(at).map(|size| vec![BatchSize { at: SimTime::ZERO, size }]),
+        |at| {
+            let steps = pairs(at, "a batch's size", "20", count_or_zero)?;
+            match steps.iter().all(|(_, size)| *size == 0) {
+                true => at.refuse("no batch has any requests", "write a size above zero"),
+                false => Some(steps.into_iter().map(|(at, size)| BatchSize { at, size }).collect()),
+            }
+        },
+    )
+}
+
 fn points(at: &mut At<'_>) -> Option<Vec<ShapePoint>> {
+    let pairs = pairs(at, "a rate", "\"20/s\"", rate)?;
+    Some(pairs.into_iter().map(|(at, rate)| ShapePoint { at, rate }).collect())
+}
+
+/// Pairs of a time and a value, ascending from time zero.
+fn pairs<T: Copy>(
+    at: &mut At<'_>,
+    what: &str,
+    example: &str,
+    read: impl Fn(&mut At<'_>) -> Option<T>,
+) -> Option<Vec<(SimTime, T)>> {
     let mut last = None;
-    let points = at.list(|at| {
+    let pairs = at.list(|at| {
         let mut is_time = true;
-        let mut point = (None, None);
+        let mut pair = (None, None);
         let items = at.list(|at| {
             let first = std::mem::replace(&mut is_time, false);
             at.either(
@@ -246,26 +276,26 @@ fn points(at: &mut At<'_>) -> Option<Vec<ShapePoint>> {
                         );
                     }
                     last = Some(time);
-                    point.0 = Some(time);
+                    pair.0 = Some(time);
                     Some(())
                 },
                 |at| {
-                    point.1 = Some(rate(at)?);
+                    pair.1 = Some(read(at)?);
                     Some(())
                 },
             )
         })?;
-        match (items.len(), point) {
-            (2, (Some(time), Some(rate))) => Some(ShapePoint { at: SimTime::ZERO + time, rate }),
-            _ => at.refuse("a point is a time and a rate", "write [\"10m\", \"20/s\"]"),
+        match (items.len(), pair) {
+            (2, (Some(time), Some(value))) => Some((SimTime::ZERO + time, value)),
+            _ => at.refuse(format!("a point is a time and {what}"), format!("write [\"10m\", {example}]")),
         }
     })?;
-    match points.first() {
-        None => at.refuse("no points are listed", "write [[\"0s\", \"1/s\"], [\"10m\", \"20/s\"]]"),
-        Some(first) if first.at != SimTime::ZERO => {
-            at.refuse(format!("the first point is at {}", first.at.since(SimTime::ZERO)), "begin at \"0s\"")
+    match pairs.first() {
+        None => at.refuse("no points are listed", format!("write [[\"0s\", {example}], [\"10m\", {example}]]")),
+        Some((first, _)) if *first != SimTime::ZERO => {
+            at.refuse(format!("the first point is at {}", first.since(SimTime::ZERO)), "begin at \"0s\"")
         }
-        Some(_) => Some(points),
+        Some(_) => Some(pairs),
     }
 }
 

@@ -47,6 +47,26 @@ pub(crate) fn request(address: &str, method: &str, target: &str, headers: &str, 
     Ok(reply)
 }
 
+/// What came of a chunked body until the connection ended.
+pub(crate) fn cut(address: &str, target: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes)?;
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+    let mut rest = &bytes[end + 4..];
+    let mut body = String::new();
+    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
+        let length = std::str::from_utf8(&rest[..end]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+        let length = length.ok_or(io::ErrorKind::InvalidData)?;
+        let chunk = &rest[end + 2..];
+        body += &String::from_utf8_lossy(&chunk[..length.min(chunk.len())]);
+        rest = chunk.get(length + 2..).unwrap_or_default();
+    }
+    Ok(body)
+}
+
 /// The content of a chunked body; `None` if it was cut.
 fn join(mut rest: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();

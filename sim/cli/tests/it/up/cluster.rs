@@ -97,8 +97,17 @@ impl Platform {
         &self.address
     }
 
+    pub(crate) fn metrics_address(&self) -> &str {
+        &self.metrics
+    }
+
     pub(crate) fn get(&self, target: &str) -> Reply {
         request(&self.address, "GET", target, "", b"").unwrap_or_else(|error| panic!("GET {target}: {error}"))
+    }
+
+    /// What comes of an answer in chunks that is cut.
+    pub(crate) fn cut(&self, target: &str) -> String {
+        client::cut(&self.address, target).unwrap_or_else(|error| panic!("GET {target}: {error}"))
     }
 
     pub(crate) fn post(&self, target: &str, headers: &str, body: &[u8]) -> Reply {
@@ -199,6 +208,14 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let alive = fields.first().is_some_and(|state| *state != "Z");
         alive.then_some(Process { id, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+    }
+
+    /// A variable of its environment.
+    pub(crate) fn environment(&self, name: &str) -> Option<String> {
+        let all = fs::read(format!("/proc/{}/environ", self.id)).ok()?;
+        let text = String::from_utf8_lossy(&all).into_owned();
+        let mut pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
     }
 
     pub(crate) fn lives(&self) -> bool {
