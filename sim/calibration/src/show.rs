@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::verdict::{Bound, Row, Section, Verdict, missed};
 
-const HEAD: [&str; 7] = ["case", "quantity", "published", "simulated", "difference", "bound", "verdict"];
+const HEAD: [&str; 7] = ["case", "quantity", "measured", "simulated", "difference", "bound", "verdict"];
 
 /// A figure to four significant digits, without an exponent where it can be read without.
 pub fn figure(value: f64) -> String {

@@ -28,10 +28,10 @@ pub(crate) enum Command {
     Sweep(SweepArguments),
     /// Find the best setting of a scenario under constraints, and say how sure that is
     Optimize(OptimizeArguments),
-    /// Hold the model against what others have measured
-    Validate(ValidateArguments),
+    /// Hold the model against a live gateway, or against what others have measured
+    Validate(Box<ValidateArguments>),
     /// Learn a scenario from request logs, or a machine's profile from reference programs
-    Calibrate(CalibrateArguments),
+    Calibrate(Box<CalibrateArguments>),
     /// Read scenario files and say what is wrong with them
     Check(CheckArguments),
     /// Write a commented scenario to start from
@@ -329,13 +329,49 @@ pub(crate) struct OptimizeArguments {
     pub(crate) quiet: bool,
 }
 
-/// Hold the model against what others have measured
+/// Hold the model against a live gateway, or against what others have measured
+///
+/// With a scenario: the same arrivals are simulated and sent to the gateway, whose functions must be deployed as the
+/// scenario has them, and a page lays the one over the other. A function that takes its time from the request, such as
+/// sleep, can be asked for the very times that are simulated: --data '{wait}'. Exit code 3: a measurement is invalid.
 ///
 /// One table: case, quantity, what was published, what is simulated, by how much they differ, its bound,
 /// and whether it is kept. The exit code is 1 if one is not.
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("against").args(["published", "data"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("against").args(["scenario", "published", "data"]).multiple(true).required(true))]
 pub(crate) struct ValidateArguments {
+    /// The scenario to play and to measure
+    pub(crate) scenario: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) target: crate::target::TargetArguments,
+
+    #[command(flatten)]
+    pub(crate) call: crate::loadtest::groups::CallArguments,
+
+    #[command(flatten)]
+    pub(crate) probe: crate::loadtest::groups::ProbeArguments,
+
+    /// Measure so many times, and judge medians
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "scenario", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) repeat: u32,
+
+    /// How far off a quantity may be, such as 15% for all or p95=15% for one; may be repeated
+    #[arg(long, value_name = "[NAME=]SHARE", requires = "scenario", value_parser = crate::validate::Tolerance::parse)]
+    pub(crate) tolerance: Vec<crate::validate::Tolerance>,
+
+    /// Override a value of the scenario; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", requires = "scenario", value_parser = assignment)]
+    pub(crate) set: Vec<String>,
+
+    /// Seed of the arrivals, instead of the scenario's
+    #[arg(long, requires = "scenario", allow_negative_numbers = true, value_parser = seed)]
+    pub(crate) seed: Option<u64>,
+
+    /// Folder for the results of the scenario [default: faas-lab-results/NAME-validation]
+    #[arg(long, value_name = "DIR", requires = "scenario")]
+    pub(crate) results: Option<PathBuf>,
+
     /// Play every published case that comes with faas-lab
     #[arg(long)]
     pub(crate) published: bool,

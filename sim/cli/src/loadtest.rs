@@ -35,6 +35,10 @@ use crate::{interrupt, terminal};
 use files::Files;
 use line::Line;
 
+pub(crate) fn without_password(url: &str) -> String {
+    written::without_password(url)
+}
+
 pub(crate) fn run(arguments: &LoadtestArguments) -> Result<Outcome, Failure> {
     let scenario = written::scenario(arguments)?;
     let target = arguments.target.target()?;

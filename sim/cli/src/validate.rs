@@ -1,6 +1,7 @@
-//! `faas-lab validate`: the model against what others have measured.
+//! `faas-lab validate`: the model against a live gateway, and against what others have measured.
 
 mod document;
+mod live;
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,6 +14,8 @@ use faas_lab_calibration::{Players, Section, html, json, k3s, markdown, missed, 
 use crate::args::ValidateArguments;
 use crate::failure::{Failure, Outcome};
 use crate::{interrupt, terminal};
+
+pub(crate) use live::Tolerance;
 
 /// The folder of the k3s measurements in a folder of data.
 const K3S: &str = "openfaas-k3s-2022";
@@ -37,11 +40,18 @@ pub(crate) fn run(arguments: &ValidateArguments) -> Result<Outcome, Failure> {
         progress: &|name| say(&format!("playing {name}")),
     };
     let mut parts = Vec::new();
+    let mut worse = None;
+    if let Some(scenario) = &arguments.scenario {
+        let validated = live::run(arguments, scenario)?;
+        parts.push(Part { place: "live", command: validated.command, sections: vec![validated.section] });
+        worse = validated.worse;
+    }
     if arguments.published {
         let sections = published::all(&players);
         parts.push(Part { place: "published", command: "faas-lab validate --published".into(), sections });
     }
-    if let Some(data) = &arguments.data {
+    // The variable alone asks for nothing beside a scenario.
+    if let Some(data) = arguments.data.as_ref().filter(|_| arguments.scenario.is_none()) {
         match k3s_folder(data)? {
             Some(folder) => {
                 let sections = k3s::predict(&folder, &players).map_err(|error| {
@@ -55,10 +65,11 @@ pub(crate) fn run(arguments: &ValidateArguments) -> Result<Outcome, Failure> {
         }
     }
     say("");
-    if players.stop.load(Ordering::Relaxed) {
+    if worse.is_none() && players.stop.load(Ordering::Relaxed) {
         return Ok(Outcome::EndedEarly);
     }
-    show(arguments, &parts)
+    let shown = show(arguments, &parts)?;
+    Ok(worse.unwrap_or(shown))
 }
 
 /// Where the k3s measurements are: in the folder, or the folder itself. A folder of other data has none.
