@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-// Starts a browser that is given up after `patience` milliseconds.
-export function launch(patience) {
+// Starts a browser, with more `flags` if need be, that is given up after `patience` milliseconds.
+export function launch(patience, flags = []) {
   const profile = mkdtempSync(join(tmpdir(), "faas-lab-chromium-"));
   const browser = spawn(
     process.env.CHROMIUM ?? "chromium",
-    ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", `--user-data-dir=${profile}`],
+    ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", `--user-data-dir=${profile}`, ...flags],
     { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
   );
   const fail = (message) => {

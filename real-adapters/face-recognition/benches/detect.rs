@@ -38,6 +38,19 @@ fn seeta_640x436(bencher: Bencher, min_size: u32) {
     bencher.bench_local(|| Seeta.detect(black_box(&picture), &options));
 }
 
+/// The engine of the crate that ships the model, set to a smallest face of 20, which it takes for 40.
+#[divan::bench]
+fn seeta_640x436_by_rustface(bencher: Bencher) {
+    let model = std::fs::read(env!("SEETA_MODEL")).expect("the crate ships a model");
+    let model = rustface::read_model(model.as_slice()).expect("a whole model");
+    let mut engine = rustface::create_detector_with_model(model);
+    engine.set_min_face_size(20);
+    engine.set_score_thresh(3.0);
+    engine.set_pyramid_scale_factor(0.8);
+    let gray = imageops::grayscale(&small());
+    bencher.bench_local(|| engine.detect(&rustface::ImageData::new(gray.as_raw(), gray.width(), gray.height())));
+}
+
 /// With all landmarks and descriptors.
 #[divan::bench(args = [DetectorKind::Seeta, DetectorKind::Tiny, DetectorKind::Ssd])]
 fn recognition_640x436(bencher: Bencher, detector: DetectorKind) {

@@ -91,6 +91,7 @@ impl Function {
     async fn find(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
         let options = self.settings.options.with_query(&request.query)?;
         let output = options.output.map_or_else(|| accepted(request.accept.as_deref()), Ok)?;
+        self.can(&options)?;
         let [bytes] = self.pictures(&request).await?;
         self.work(move |function| {
             let analysis = function.analyse(&bytes, &options)?;
@@ -109,12 +110,17 @@ impl Function {
         let [bytes] = self.pictures(&request).await?;
         let name = name.to_owned();
         self.work(move |function| {
-            let mut described = function.described(&bytes, &options)?;
-            let (Some(descriptor), true) = (described.pop(), described.is_empty()) else {
-                let reason = "the picture to enroll somebody with must show one face, and this one shows another number: \
-                              cut it out, or set threshold or min_size";
-                return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, reason));
-            };
+            let described = function.described(&bytes, &options)?;
+            let count = described.len();
+            let [descriptor] = <[Descriptor; 1]>::try_from(described).map_err(|_| {
+                let (shows, instead) = match count {
+                    0 => ("none".to_owned(), "set threshold, min_size or detector"),
+                    _ => (count.to_string(), "cut it out, or set threshold or min_size"),
+                };
+                let reason =
+                    format!("a picture to enroll somebody with shows one face, and this one {shows}: {instead}");
+                Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, reason)
+            })?;
             let pictures = function.people.enroll(&name, descriptor)?;
             Ok(Answer::json(StatusCode::CREATED, &json!({"name": name, "pictures": pictures})))
         })
@@ -179,7 +185,7 @@ impl Function {
                 pictures.push(part.bytes().await.map_err(wrong)?);
             }
         } else {
-            match named(request)? {
+            match addresses(request.content_type.as_deref(), &request.body)? {
                 Some(urls) => {
                     for url in urls {
                         pictures.push(self.fetcher.fetch(&url).await?.into());
@@ -197,18 +203,18 @@ impl Function {
 }
 
 /// The addresses of pictures, if that is what the body is: JSON, or an address and nothing else.
-fn named(request: &Request) -> Result<Option<Vec<String>>, Refusal> {
-    let is_json = request.content_type.as_deref().is_some_and(|value| value.starts_with("application/json"));
-    if is_json || request.body.trim_ascii_start().starts_with(b"{") {
-        if let Ok(TwoNamed { urls }) = serde_json::from_slice(&request.body) {
+pub fn addresses(content_type: Option<&str>, body: &[u8]) -> Result<Option<Vec<String>>, Refusal> {
+    let is_json = content_type.is_some_and(|value| value.starts_with("application/json"));
+    if is_json || body.trim_ascii_start().starts_with(b"{") {
+        if let Ok(TwoNamed { urls }) = serde_json::from_slice(body) {
             return Ok(Some(urls.into()));
         }
-        let Named { url } = serde_json::from_slice(&request.body).map_err(|error| {
+        let Named { url } = serde_json::from_slice(body).map_err(|error| {
             Refusal::bad_request(format!("the body is JSON but not of the form {{\"url\": \"https://…\"}}: {error}"))
         })?;
         return Ok(Some(vec![url]));
     }
-    let line = request.body.trim_ascii();
+    let line = body.trim_ascii();
     let is_address = line.len() < 4096 && (line.starts_with(b"http://") || line.starts_with(b"https://"));
     Ok(std::str::from_utf8(line).ok().filter(|_| is_address).map(|url| vec![url.to_owned()]))
 }

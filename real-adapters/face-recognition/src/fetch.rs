@@ -152,8 +152,8 @@ impl Fetcher {
         Err(FetchError::TooManyRedirects { url: start, limit: self.limits.max_redirects })
     }
 
-    /// What can be said of a URL before its name is resolved.
-    fn checked(&self, text: &str, base: Option<&Url>) -> Result<Url, FetchError> {
+    /// What can be said of a URL, or of one that it redirects to, before its name is resolved.
+    pub fn checked(&self, text: &str, base: Option<&Url>) -> Result<Url, FetchError> {
         let bad = |why: String| FetchError::BadUrl { url: text.chars().take(200).collect(), why };
         let url =
             base.map_or_else(|| Url::parse(text), |base| base.join(text)).map_err(|error| bad(error.to_string()))?;

@@ -124,17 +124,12 @@ impl Function {
     }
 
     fn detect(&self, picture: &RgbImage, options: &Options) -> Result<Vec<Face>, Refusal> {
+        self.can(options)?;
         let detect = &options.detect;
         let faces = match detect.detector {
             DetectorKind::Seeta => Seeta.detect(picture, detect),
-            DetectorKind::Tiny => {
-                self.need_models("the tiny detector")?;
-                self.models.tiny(detect.input_size)?.detect(picture, detect.threshold())?
-            }
-            DetectorKind::Ssd => {
-                self.need_models("the SSD detector")?;
-                self.models.ssd()?.detect(picture, detect.threshold())?
-            }
+            DetectorKind::Tiny => self.models.tiny(detect.input_size)?.detect(picture, detect.threshold())?,
+            DetectorKind::Ssd => self.models.ssd()?.detect(picture, detect.threshold())?,
         };
         Ok(detect.select(picture, faces))
     }
@@ -145,7 +140,6 @@ impl Function {
         if !describe && !options.landmarks {
             return Ok(finding);
         }
-        self.need_models("recognition")?;
         finding.landmarks = self.models.landmarker()?.find(picture, face.area)?;
         if let Some(landmarks) = finding.landmarks.as_ref().filter(|_| describe) {
             finding.descriptor = self.models.describer()?.describe(picture, landmarks.aligned())?;
@@ -154,6 +148,19 @@ impl Function {
             finding.nearest = self.people.nearest(descriptor)?;
         }
         Ok(finding)
+    }
+
+    /// Whether what `options` ask for can be done here: 501 where it takes models that are not installed.
+    pub(crate) fn can(&self, options: &Options) -> Result<(), Refusal> {
+        match options.detect.detector {
+            DetectorKind::Seeta => {}
+            DetectorKind::Tiny => self.need_models("the tiny detector")?,
+            DetectorKind::Ssd => self.need_models("the SSD detector")?,
+        }
+        if options.landmarks || options.descriptor || options.recognize == Some(true) {
+            self.need_models("recognition")?;
+        }
+        Ok(())
     }
 
     /// 501 with what to do about it, where the models are not installed.
@@ -172,9 +179,9 @@ impl Function {
 
 impl Analysis {
     /// The picture with boxes, names and scores, encoded.
-    pub fn drawn(&self, options: &Options, output: Output) -> Result<Vec<u8>, Refusal> {
-        let mut picture = self.picture.clone();
-        for finding in self.findings.iter().rev() {
+    pub fn drawn(self, options: &Options, output: Output) -> Result<Vec<u8>, Refusal> {
+        let Self { mut picture, findings, .. } = self;
+        for finding in findings.iter().rev() {
             if let Some(landmarks) = finding.landmarks.as_ref().filter(|_| options.landmarks) {
                 draw::landmarks(&mut picture, &landmarks.points);
             }
@@ -232,7 +239,7 @@ impl Finding {
             DetectorKind::Tiny | DetectorKind::Ssd => format!("{:.0} %", self.face.score * 100.0),
         };
         match (self.known(options), &self.nearest) {
-            (Some(known), _) => Label { text: format!("{} {:.2}", known.name, known.distance), known: true },
+            (Some(known), _) => Label { text: format!("{} {score} ({:.2})", known.name, known.distance), known: true },
             (None, Some(_)) => Label { text: format!("unknown {score}"), known: false },
             (None, None) => Label { text: score, known: false },
         }

@@ -34,6 +34,10 @@ pub enum PictureError {
     Broken(String),
 }
 
+/// What a decoder may take besides the pixels: for rows that it works on, and for metadata such as colour profiles, which
+/// can be compressed to a thousandth.
+const DECODER_BYTES: u64 = 16 << 20;
+
 /// Decodes a picture of at most `max_pixels`.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<RgbImage, PictureError> {
     if bytes.is_empty() {
@@ -49,8 +53,7 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<RgbImage, PictureError> {
     let broken = |error: image::ImageError| PictureError::Broken(error.to_string());
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = image::Limits::default();
-    // Sixteen bits of red, green, blue and alpha, and as much again for the decoder's own needs.
-    limits.max_alloc = Some(max_pixels.saturating_mul(16).max(1 << 20));
+    limits.max_alloc = Some(DECODER_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();

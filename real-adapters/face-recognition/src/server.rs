@@ -30,7 +30,8 @@ pub async fn serve(function: Arc<Function>, listener: Listener, shutdown: impl F
 }
 
 impl Function {
-    async fn respond(self: Arc<Self>, request: http::Request<Body>) -> Response<Body> {
+    /// Answers one request as the server does.
+    pub async fn respond(self: Arc<Self>, request: http::Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let header = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let path = head.uri.path().to_owned();

@@ -25,6 +25,7 @@ impl Function {
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
         let options = self.settings.options.with_query(query)?;
+        self.can(&options)?;
         let boundary = boundary(content_type).ok_or_else(|| {
             let reason = "send the frames as multipart/x-mixed-replace or multipart/form-data, with a boundary";
             Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)

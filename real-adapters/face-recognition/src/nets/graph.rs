@@ -12,7 +12,10 @@ use tract_core::{
     },
 };
 
-use super::{ModelError, Weight, depthwise::Depthwise};
+use super::{
+    ModelError, Weight,
+    depthwise::{Depthwise, square},
+};
 
 /// What a layer sends on.
 pub(crate) type Wire = OutletId;
@@ -26,6 +29,15 @@ pub(crate) enum Border {
     Same,
     /// One row or column of zeros on each side.
     One,
+}
+
+/// What follows a depthwise convolution.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Finish {
+    /// Outputs are kept between zero and this, if it is given.
+    pub(crate) ceiling: Option<f32>,
+    /// Whether planes are handed on with few long rows, which is faster for a convolution of 1 × 1 that follows.
+    pub(crate) in_bands: bool,
 }
 
 /// A network in the making.
@@ -49,8 +61,9 @@ impl Graph {
 
     /// Height (and width: all planes here are square) and number of the planes on `wire`.
     pub(crate) fn size_and_channels(&self, wire: Wire) -> Result<(usize, usize), ModelError> {
-        let shape = self.model.outlet_fact(wire)?.shape.as_concrete().map(|shape| (shape[2], shape[1]));
-        Ok(shape.ok_or_else(|| format_err!("the size of a layer is not known"))?)
+        let shape = self.model.outlet_fact(wire)?.shape.as_concrete();
+        let (channels, size) = square(shape.ok_or_else(|| format_err!("the size of a layer is not known"))?)?;
+        Ok((size, channels))
     }
 
     fn wire(&mut self, op: impl Into<Box<dyn TypedOp>>, inputs: &[Wire]) -> Result<Wire, ModelError> {
@@ -94,10 +107,23 @@ impl Graph {
             return Err(ModelError::Engine(format_err!("a filter has four axes, not {:?}", filters.shape)));
         };
         let pool_spec = Self::window(kernel, stride, border, channels_in, channels_out);
+        // To a window of one pixel all shapes are the same.
+        let input = if kernel == 1 && stride == 1 { input } else { self.squared(input)? };
         self.convolve(input, &filters.values, bias, pool_spec)
     }
 
-    /// A convolution of each channel by itself, its outputs kept between zero and `ceiling`, if there is one.
+    /// Planes that come in bands, as squares again.
+    fn squared(&mut self, input: Wire) -> Result<Wire, ModelError> {
+        let (size, _) = self.size_and_channels(input)?;
+        let shape = &self.model.outlet_fact(input)?.shape;
+        let (rows, columns) = (shape[2].clone(), shape[3].clone());
+        if rows == columns {
+            return Ok(input);
+        }
+        self.wire(AxisOp::Reshape(2, tvec![rows, columns], tvec![size.to_dim(), size.to_dim()]), &[input])
+    }
+
+    /// A convolution of each channel by itself.
     pub(crate) fn depthwise(
         &mut self,
         input: Wire,
@@ -105,7 +131,7 @@ impl Graph {
         bias: Option<&[f32]>,
         stride: usize,
         border: Border,
-        ceiling: Option<f32>,
+        finish: Finish,
     ) -> Result<Wire, ModelError> {
         let &[3, 3, channels, 1] = filters.shape.as_slice() else {
             return Err(ModelError::Engine(format_err!("a depthwise filter is not of shape {:?}", filters.shape)));
@@ -117,7 +143,8 @@ impl Graph {
             bias: Arc::new(bias.map_or_else(|| vec![0.0; channels], <[f32]>::to_vec)),
             stride,
             border,
-            ceiling,
+            ceiling: finish.ceiling,
+            in_bands: finish.in_bands,
         };
         self.wire(op, &[input])
     }
@@ -224,9 +251,7 @@ pub(crate) struct Planes {
 
 impl Planes {
     fn new(tensor: &Tensor) -> Result<Self, ModelError> {
-        let &[1, channels, size, _] = tensor.shape() else {
-            return Err(ModelError::Engine(format_err!("a result of shape {:?}", tensor.shape())));
-        };
+        let (channels, size) = square(tensor.shape())?;
         Ok(Self { channels, size, values: tensor.as_slice::<f32>()?.to_vec() })
     }
 

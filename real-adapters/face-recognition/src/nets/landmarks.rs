@@ -6,7 +6,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::{
-    Border, Graph, ModelError, Network, Weights, Wire, fully_connected,
+    Border, Finish, Graph, ModelError, Network, Weights, Wire, fully_connected,
     input::{Normalization, Padding, square_planes},
 };
 use crate::geometry::{Area, Point};
@@ -94,7 +94,7 @@ fn dense_block(graph: &mut Graph, weights: &mut Weights, input: Wire, block: usi
     let name = |layer: usize, what: &str| format!("dense{block}/conv{layer}/{what}");
     let separable = |graph: &mut Graph, weights: &mut Weights, input: Wire, layer: usize, stride: usize| {
         let filters = weights.take(&name(layer, "depthwise_filter"))?;
-        let depthwise = graph.depthwise(input, &filters, None, stride, Border::Same, None)?;
+        let depthwise = graph.depthwise(input, &filters, None, stride, Border::Same, Finish::default())?;
         let bias = weights.values(&name(layer, "bias"))?;
         graph.conv(depthwise, &weights.take(&name(layer, "pointwise_filter"))?, Some(&bias), 1, Border::Same)
     };

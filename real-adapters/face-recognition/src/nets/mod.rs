@@ -15,7 +15,7 @@ mod weights;
 use std::{io, path::PathBuf};
 
 pub use descriptor::{DESCRIPTOR_LENGTH, Describer, Descriptor, distance};
-pub(crate) use graph::{Border, Graph, Network, Planes, Wire, fully_connected};
+pub(crate) use graph::{Border, Finish, Graph, Network, Planes, Wire, fully_connected};
 pub use landmarks::{LANDMARKS, Landmarker, Landmarks};
 pub(crate) use ssd::Ssd;
 pub(crate) use tiny::Tiny;

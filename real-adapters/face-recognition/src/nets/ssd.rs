@@ -6,7 +6,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::{
-    Border, Graph, ModelError, Network, Planes, Weights, Wire,
+    Border, Finish, Graph, ModelError, Network, Planes, Weights, Wire,
     input::{Normalization, Padding, square_planes},
 };
 use crate::{
@@ -158,5 +158,5 @@ fn depthwise(graph: &mut Graph, weights: &mut Weights, input: Wire, layer: usize
     }
     let bias: Vec<f32> = beta.iter().zip(&mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect();
     let stride = if [2, 4, 6, 12].contains(&layer) { 2 } else { 1 };
-    graph.depthwise(input, &filters, Some(&bias), stride, Border::Same, Some(6.0))
+    graph.depthwise(input, &filters, Some(&bias), stride, Border::Same, Finish { ceiling: Some(6.0), in_bands: true })
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::{
-    Border, Graph, ModelError, Network, Weights,
+    Border, Finish, Graph, ModelError, Network, Weights,
     input::{Normalization, Padding, square_planes},
 };
 use crate::{
@@ -39,7 +39,7 @@ impl Tiny {
         for layer in 1..=5 {
             last = graph.max_pool(last, 2, 2, Border::Same)?;
             let filters = weights.take(&format!("conv{layer}/depthwise_filter"))?;
-            last = graph.depthwise(last, &filters, None, 1, Border::One, None)?;
+            last = graph.depthwise(last, &filters, None, 1, Border::One, Finish::default())?;
             let bias = weights.values(&format!("conv{layer}/bias"))?;
             let filters = weights.take(&format!("conv{layer}/pointwise_filter"))?;
             last = graph.conv(last, &filters, Some(&bias), 1, Border::Valid)?;

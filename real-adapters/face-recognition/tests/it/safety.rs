@@ -6,6 +6,8 @@ use std::{
     thread,
 };
 
+use image::ImageEncoder;
+
 use crate::server::{Server, empty, group};
 
 /// A server of one answer per connection, in order.
@@ -114,6 +116,21 @@ fn a_decompression_bomb_is_refused_by_its_size() {
     assert!(reply.error().contains("30000 × 3000"), "{}", reply.error());
 }
 
+/// A small PNG whose colour profile unpacks to 200 MB.
+#[test]
+fn a_bomb_in_the_metadata_takes_no_memory() {
+    let server = Server::start(&[]);
+    let mut bomb = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut bomb);
+    encoder.set_icc_profile(vec![0; 200 << 20]).expect("PNG has room for a profile");
+    encoder.write_image(&[0; 300], 10, 10, image::ExtendedColorType::Rgb8).expect("encoding into memory");
+    assert!(bomb.len() < 1_000_000, "{} bytes", bomb.len());
+    let reply = server.post("/", &bomb);
+    assert!([200, 400].contains(&reply.status), "{}", reply.status);
+    let memory = server.memory_at_most();
+    assert!(memory < 100 << 20, "{memory} bytes");
+}
+
 #[test]
 fn recognition_without_models_names_the_command_that_brings_them() {
     let server = Server::start(&[]);
@@ -126,10 +143,11 @@ fn recognition_without_models_names_the_command_that_brings_them() {
         "/enroll/Ada",
         "/compare",
     ] {
-        let reply = server.post(path, &group());
-        // A picture without faces has nothing to recognise; this one has.
-        assert_eq!(reply.status, 501, "{path}");
-        assert!(reply.error().contains("`faas-lab-face fetch-models`"), "{}", reply.error());
+        for picture in [group(), empty(60, 60)] {
+            let reply = server.post(path, &picture);
+            assert_eq!(reply.status, 501, "{path}");
+            assert!(reply.error().contains("`faas-lab-face fetch-models`"), "{}", reply.error());
+        }
     }
     assert_eq!(server.send("GET", "/people", &[], b"").json(), serde_json::json!([]));
     assert_eq!(server.send("DELETE", "/people/Nobody", &[], b"").status, 404);

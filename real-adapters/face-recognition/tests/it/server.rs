@@ -55,6 +55,13 @@ impl Server {
         self.folder.path().join("people")
     }
 
+    /// The most memory that it held so far, in bytes.
+    pub(crate) fn memory_at_most(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs on Linux");
+        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        kilobytes.and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("the kernel says so") * 1024
+    }
+
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Reply {
         self.send("POST", path, &[], body)
     }

@@ -30,7 +30,7 @@ pub(crate) fn built_in(
     let word = one_word(program);
     let of = |builtin: &Builtin| (builtin.name.to_owned(), manifest(builtin, &word, state, gateway));
     let mut images: BTreeMap<String, ImageManifest> = catalogue().iter().map(of).collect();
-    images.extend(face(program).map(|path| (FACE.to_owned(), face_manifest(&path))));
+    images.extend(face(program).map(|path| (FACE.to_owned(), face_manifest(&path, state))));
     for (name, image) in &mut images {
         let variable = if name == FACE { "WORKERS" } else { "THREADS" };
         image.environment.extend(cores.map(|cores| (variable.to_owned(), cores.to_string())));
@@ -59,8 +59,18 @@ fn manifest(builtin: &Builtin, program: &str, state: &State, gateway: &str) -> I
     }
 }
 
-fn face_manifest(program: &Path) -> ImageManifest {
+/// Large photos on small machines take long; people outlive replicas, which share them; models are looked for where
+/// `faas-lab-face fetch-models` puts them.
+fn face_manifest(program: &Path, state: &State) -> ImageManifest {
+    let timeouts = ["read_timeout", "write_timeout", "exec_timeout"].map(|name| (name.to_owned(), "2m".to_owned()));
+    let mut environment = BTreeMap::from(timeouts);
+    environment.insert("FACE_PEOPLE".to_owned(), state.people().display().to_string());
+    for name in ["FACE_MODELS", "XDG_DATA_HOME"] {
+        let path = env::var_os(name).and_then(|path| std::path::absolute(path).ok());
+        environment.extend(path.map(|path| (name.to_owned(), path.display().to_string())));
+    }
     ImageManifest {
+        environment,
         fprocess: Some(one_word(program)),
         mode: Some(WatchdogMode::Http),
         listen: Some(Listen::Socket),
@@ -111,6 +121,9 @@ mod tests {
         let emulated = built_in(Path::new("/bin/faas-lab"), &state, "http://127.0.0.1:1", Some(4));
         assert_eq!(emulated["cpu"].environment["THREADS"], "4");
         assert_eq!(one_word(Path::new("/my programs/faas-lab")), "/proc/self/exe");
+        let face = face_manifest(Path::new("/bin/faas-lab-face"), &state);
+        assert_eq!(face.environment["exec_timeout"], "2m");
+        assert!(Path::new(&face.environment["FACE_PEOPLE"]).starts_with(folder.path()), "people outlive replicas");
         assert!(no_face(Path::new("/bin/faas-lab")).to_string().contains("cargo build"));
     }
 }

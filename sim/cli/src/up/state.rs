@@ -5,6 +5,7 @@
 //! platform/                               the provider's: deployments and secrets
 //! queue.redb                              accepted asynchronous invocations
 //! homepage/                               the files of the built-in home page
+//! people/                                 who is enrolled with face-recognition
 //! ```
 
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -59,6 +60,10 @@ impl State {
 
     pub(crate) fn homepage(&self) -> PathBuf {
         self.folder.join("homepage")
+    }
+
+    pub(crate) fn people(&self) -> PathBuf {
+        self.folder.join("people")
     }
 
     pub(crate) fn password_file(&self) -> PathBuf {
