@@ -170,12 +170,15 @@ pub enum RunError {
     /// Users did not come up.
     #[error("only {0} of {1} users were ready after {2} s: ask for fewer in flight")]
     Users(usize, usize, u64),
+    /// It was ended from outside while users came up.
+    #[error("ended before anything was sent; nothing is written")]
+    Stopped,
     /// The instant to start at is over.
     #[error("the run was to start {0:.1} s ago; name a later instant, so that every machine is ready by then")]
     TooLate(f64),
 }
 
-/// Plays `plan` against its target.
+/// Plays `plan` against its target, once every run that was begun before in this process is over.
 ///
 /// # Errors
 /// What kept it from starting. Whatever the target does ends in a result.
@@ -446,7 +449,10 @@ async fn ready(crowd: &Crowd, start: Start, stop: &AtomicBool, attacking: &mut A
             let lost = AttackError::lost();
             return Err(attacking.await.unwrap_or(Err(lost)).err().unwrap_or_else(AttackError::lost).into());
         }
-        if began.elapsed() > PATIENCE * 3 || stop.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(RunError::Stopped);
+        }
+        if began.elapsed() > PATIENCE * 3 {
             return Err(RunError::Users(crowd.ready(), crowd.users(), began.elapsed().as_secs()));
         }
         tokio::time::sleep(Duration::from_millis(1)).await;

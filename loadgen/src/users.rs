@@ -275,7 +275,8 @@ impl Crowd {
     /// Until `at`, or until everything is given up.
     async fn pause(&self, index: usize, clock: &Clock, at: SimTime) {
         let at = at.min(SimTime::ZERO + self.scenario.duration);
-        if at > clock.now() {
+        // Before the start the clock says zero, and nobody may begin.
+        if clock.instant(at) > std::time::Instant::now() {
             tokio::select! {
                 () = tokio::time::sleep_until(clock.instant(at).into()) => {}
                 () = self.slots[index].notified() => {}

@@ -10,7 +10,7 @@ use crate::target::{Server, plan, play_and_keep};
 /// Three users and 20 ms of service: never more than three in flight, and each call begins after the one before it.
 #[test]
 fn users_ask_again_when_they_are_answered() {
-    let server = Server::start(Duration::from_millis(20), None);
+    let server = Server::start(Duration::from_millis(20));
     let (measured, calls) = play_and_keep(&plan(server.address, "1500ms", "users = { count = 3 }"));
     let measurement = measured.result.measurement.expect("it was measured");
     assert_eq!((measurement.mode, measurement.cap), (LoadMode::Closed, 3));
@@ -24,7 +24,7 @@ fn users_ask_again_when_they_are_answered() {
 
 #[test]
 fn users_think_and_come_one_by_one() {
-    let server = Server::start(Duration::ZERO, None);
+    let server = Server::start(Duration::ZERO);
     let workload = "users = { count = 4, think = \"200ms\", ramp_up = \"1s\" }";
     let (_, calls) = play_and_keep(&plan(server.address, "2s", workload));
     // User k comes at k/4 s, and then asks about five times a second.

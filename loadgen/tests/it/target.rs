@@ -1,7 +1,7 @@
 //! Servers that know what they did, and plans to drive them.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -18,22 +18,25 @@ pub(crate) type Stamp = (Instant, Instant);
 /// A server in a thread of its own.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Between these instants it answers nothing.
+    pub(crate) stall: Arc<OnceLock<Stamp>>,
     stamps: Arc<Mutex<Vec<Stamp>>>,
 }
 
 impl Server {
-    /// Answers each request after `service`, and none between the two instants, if they are given.
-    pub(crate) fn start(service: Duration, stall: Option<(Instant, Instant)>) -> Server {
+    /// Answers each request after `service`.
+    pub(crate) fn start(service: Duration) -> Server {
+        let stall: Arc<OnceLock<Stamp>> = Arc::default();
         let stamps: Arc<Mutex<Vec<Stamp>>> = Arc::default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
         let address = listener.local_addr().expect("an address");
-        let log = stamps.clone();
+        let (log, stalled) = (stamps.clone(), stall.clone());
         let answer = move || {
-            let log = log.clone();
+            let (log, stalled) = (log.clone(), stalled.clone());
             async move {
                 let began = Instant::now();
-                if let Some((from, to)) = stall
+                if let Some((from, to)) = stalled.get().copied()
                     && began >= from
                     && began < to
                 {
@@ -54,7 +57,7 @@ impl Server {
                 axum::serve(listener, app).await.expect("it serves");
             });
         });
-        Server { address, stamps }
+        Server { address, stall, stamps }
     }
 
     pub(crate) fn stamps(&self) -> Vec<Stamp> {

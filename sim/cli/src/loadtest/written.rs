@@ -20,21 +20,23 @@ pub(super) fn scenario(arguments: &LoadtestArguments) -> Result<Scenario, Failur
     if arguments.rate.is_none() && arguments.users.is_none() {
         return Err(Failure::new("it is not said how much is to be sent").help("add --rate 10, or --users 10"));
     }
-    let text = text(given);
+    let text = text(given, arguments.users.is_some());
     let first = Scenario::parse("command-line.toml", &text, &arguments.set, &BuiltIn)?;
     let overrides = overrides(arguments, &first)?;
     Ok(Scenario::parse("command-line.toml", &text, &overrides, &BuiltIn)?)
 }
 
 /// What is not said otherwise. The function's work is its own business; arrivals come from the flags.
-fn text(function: &str) -> String {
+fn text(function: &str, users: bool) -> String {
     let name = toml::Value::String(function.to_owned());
+    // A workload has the one or the other; how many is said by an override.
+    let comes = if users { "users = { count = 1 }" } else { "arrivals = { poisson = \"1/s\" }" };
     format!(
         "# The function {function}, driven from the command line.\n\
          name = {name}\nduration = \"30s\"\nwarmup = \"0s\"\nseed = 1\n\n\
          [edge]\nclient_timeout = \"65s\"\n\n\
          [function.{name}]\ndemand = \"0s\"\n\n\
-         [[workload]]\nfunction = {name}\narrivals = {{ poisson = \"1/s\" }}\n"
+         [[workload]]\nfunction = {name}\n{comes}\n"
     )
 }
 

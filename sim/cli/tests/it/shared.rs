@@ -110,6 +110,22 @@ fn processes_make_the_calls_of_one() {
     assert!(!fs::read_dir(desk.path("")).expect("a folder").flatten().any(hidden));
 }
 
+/// Five users on two processes: three here, two there, and their calls have numbers of their own.
+#[test]
+fn users_are_shared_too() {
+    let (desk, address) = (Desk::new(), server());
+    let words =
+        ["loadtest", "--platform", "http", "--gateway", &address, "--function", "f", "--users", "5", "--think", "20ms"];
+    let more = ["--duration", "1s", "--processes", "2", "--requests", "--quiet", "--out", "users"];
+    let output = desk.run(&[&words[..], &more].concat());
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", stderr(&output));
+    let made = calls(&desk, "users");
+    let measurement = result(&desk, "users").measurement.expect("measured");
+    assert_eq!((measurement.cap, measurement.sent), (5, made.len() as u64));
+    let odd = made.iter().filter(|(_, number, _)| number.parse::<u64>().is_ok_and(|number| number % 2 == 1)).count();
+    assert!(odd > 0 && odd < made.len(), "{odd} of {}", made.len());
+}
+
 #[test]
 fn parts_are_joined_and_what_is_missing_makes_the_whole_invalid() {
     let (desk, address) = (Desk::new(), server());
