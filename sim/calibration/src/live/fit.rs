@@ -3,6 +3,10 @@
 //! A response is taken apart by differences of parts measured on their own: a connection takes the network's round trip, a
 //! ping that and the gateway, a warm call all of it and what watchdog and function add. What the watchdog itself says of the
 //! function (`X-Duration-Seconds`) parts those two; without it they stay one.
+//!
+//! Variation is written down once. A call that the machine held up is late in every part that holds it, so laws of the parts,
+//! drawn independently, would hold it up several times: network and gateway enter a scenario by their medians, and their
+//! variation is that of the warm calls, where it was seen together. The same goes for a function that hardly varies itself.
 
 use super::{Call, Measurements, Step};
 use crate::fit::{Doubt, Estimate, FitError, FitOptions, Fitted, Method, Sample, fit};
@@ -11,6 +15,8 @@ use crate::fit::{Doubt, Estimate, FitError, FitOptions, Fitted, Method, Sample, 
 pub(super) const KEPT_BACK: usize = 3;
 /// Throughput that keeps to this share of what calls without waiting would give has met no bound.
 const UNBOUND: f64 = 0.85;
+/// A function whose times spread less than this about their mean takes the same time for every call.
+const STEADY: f64 = 0.2;
 /// Fewer cold starts than this say nothing about a law.
 const FEW_COLD: usize = 3;
 
@@ -76,9 +82,15 @@ pub fn fit_live(seen: &Measurements, gateway: &str) -> Result<Fits, FitError> {
     let inside = inside.filter(|inside| !inside.is_empty());
     let (service, watchdog) = match inside {
         Some(inside) => {
-            let beside: Vec<f64> = warm.iter().map(|call| call.total - call.inside.unwrap_or(0.0)).collect();
+            let own = median(&inside).unwrap_or(0.0);
+            let steady = variation(&inside) < STEADY;
+            let of = |call: &Call| if steady { own } else { call.inside.unwrap_or(own) };
+            let beside: Vec<f64> = warm.iter().map(|call| call.total - of(call)).collect();
             let watchdog = optional("warm calls less the function's own time and a ping", less(&beside, ping));
-            (("the function's own time in warm calls", inside), watchdog)
+            match steady {
+                true => (("the function's own time in warm calls, its median", vec![own; inside.len()]), watchdog),
+                false => (("the function's own time in warm calls", inside), watchdog),
+            }
         }
         None => {
             let whole: Vec<f64> = warm.iter().map(|call| call.total).collect();
@@ -109,6 +121,13 @@ pub(super) fn cold_time(call: &Call, warm: &[Call]) -> Option<f64> {
 
 fn less(values: &[f64], part: f64) -> Vec<f64> {
     values.iter().map(|value| (value - part).max(0.0)).collect()
+}
+
+/// Coefficient of variation.
+fn variation(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt() / mean
 }
 
 /// The middle value; `None` of nothing.

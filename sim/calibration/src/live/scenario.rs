@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Fits, Measurements, Sharing};
 use crate::fit::{Estimate, Fitted};
-use crate::write::{fitted, key, quoted as text, seconds};
+use crate::write::{basis, fitted, key, quoted as text, seconds};
 
 /// What a scenario is written from.
 #[derive(Clone, Debug)]
@@ -38,8 +38,12 @@ impl Written<'_> {
             self.node(line, cores);
         }
         let first = functions.first().map(|(_, fits)| fits);
-        let known =
-            |name: &str, part: fn(&Fits) -> Option<&Fitted>| first.and_then(part).map(|found| fitted(name, found));
+        // Their variation is in the warm calls already: see `fit.rs`.
+        let known = |name: &str, part: fn(&Fits) -> Option<&Fitted>| {
+            let middle = first.and_then(part)?.estimate("p50")?;
+            let (value, source) = (seconds(middle.value), text(&basis(middle)));
+            Some(format!("{name} = {{ value = {value}, basis = \"measured\", source = {source} }}"))
+        };
         let bandwidth = first.and_then(|fits| fits.bandwidth.as_ref());
         let _ = writeln!(line, "\n[edge]");
         if let Some(rtt) = known("rtt", |fits| fits.rtt.as_ref()) {

@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     fn job<'a>(words: &'a [String], files: &'a [(String, Vec<u8>)]) -> Job<'a> {
-        Job { name: "Pi 4: \"k3s\"", words, files, shards: 3, start_at: "2026-01-31T12:00:00Z", results: "/work/it's" }
+        Job { name: "Pi 4: \"k3s\"", words, files, shards: 3, start_at: "2026-01-31T12:00:00Z", results: "/data/it's" }
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
             "{key: file-1, path: \"bodies/photo: 1.jpg\"}",
             "completions: 3\n",
             "backoffLimit: 0",
-            "faas-lab merge '/work/it'\\''s'",
+            "faas-lab merge '/data/it'\\''s'",
         ] {
             assert!(manifest.contains(part), "{part} is not in\n{manifest}");
         }
