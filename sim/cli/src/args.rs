@@ -338,7 +338,7 @@ pub(crate) struct OptimizeArguments {
 /// One table: case, quantity, what was published, what is simulated, by how much they differ, its bound,
 /// and whether it is kept. The exit code is 1 if one is not.
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("against").args(["scenario", "published", "data"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("against").args(["scenario", "published", "raw"]).multiple(true).required(true))]
 pub(crate) struct ValidateArguments {
     /// The scenario to play and to measure
     pub(crate) scenario: Option<PathBuf>,
@@ -378,7 +378,7 @@ pub(crate) struct ValidateArguments {
 
     /// Also predict raw measurements of others: a folder with openfaas-k3s-2022 in it, or FAAS_LAB_DATA
     #[arg(long, value_name = "DIR", env = "FAAS_LAB_DATA")]
-    pub(crate) data: Option<PathBuf>,
+    pub(crate) raw: Option<PathBuf>,
 
     /// Write the table as a page to this file
     #[arg(long, value_name = "FILE")]

@@ -51,14 +51,14 @@ pub(crate) fn run(arguments: &ValidateArguments) -> Result<Outcome, Failure> {
         parts.push(Part { place: "published", command: "faas-lab validate --published".into(), sections });
     }
     // The variable alone asks for nothing beside a scenario.
-    if let Some(data) = arguments.data.as_ref().filter(|_| arguments.scenario.is_none()) {
+    if let Some(data) = arguments.raw.as_ref().filter(|_| arguments.scenario.is_none()) {
         match k3s_folder(data)? {
             Some(folder) => {
                 let sections = k3s::predict(&folder, &players).map_err(|error| {
                     Failure::new(error.to_string())
-                        .help("--data wants the folder that holds openfaas-k3s-2022, complete")
+                        .help("--raw wants the folder that holds openfaas-k3s-2022, complete")
                 })?;
-                parts.push(Part { place: K3S, command: "faas-lab validate --data DIR".into(), sections });
+                parts.push(Part { place: K3S, command: "faas-lab validate --raw DIR".into(), sections });
             }
             // Asked for by a variable rather than by name, beside cases that need none: said, and gone on.
             None => terminal::complain(&format!("skipped: {} holds no {K3S}", data.display())),
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &ValidateArguments) -> Result<Outcome, Failure> {
 fn k3s_folder(data: &Path) -> Result<Option<PathBuf>, Failure> {
     if !data.is_dir() {
         return Err(Failure::new(format!("there is no folder {}", data.display()))
-            .help("name the folder that holds openfaas-k3s-2022 with --data or FAAS_LAB_DATA"));
+            .help("name the folder that holds openfaas-k3s-2022 with --raw or FAAS_LAB_DATA"));
     }
     let inside = data.join(K3S);
     if inside.is_dir() {

@@ -33,7 +33,7 @@ pub(super) struct Depthwise {
 impl Depthwise {
     /// The shape of the output.
     fn output_shape(&self, channels: usize, size: usize) -> [usize; 4] {
-        let rows = (1..=size).find(|rows| self.in_bands && size % rows == 0 && rows * size >= BAND);
+        let rows = (1..=size).find(|rows| self.in_bands && size.is_multiple_of(*rows) && rows * size >= BAND);
         let rows = rows.unwrap_or(if self.in_bands { size } else { 1 });
         [1, channels, size / rows, size * rows]
     }

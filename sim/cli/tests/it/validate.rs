@@ -28,7 +28,7 @@ fn data(stretch: &[(&str, f64)]) -> Desk {
 #[test]
 fn raw_data_are_predicted_and_the_exit_code_says_how_well() {
     let good = data(&[("pyaes", 7.0), ("float-operation", 7.0)]);
-    let told = good.say(&["validate", "--data", "data", "--markdown", "page.md", "--out", "page.html"]);
+    let told = good.say(&["validate", "--raw", "data", "--markdown", "page.md", "--out", "page.html"]);
     assert!(told.contains("float-operation") && told.ends_with("All rows with a bound are within it.\n"), "{told}");
     let page = fs::read_to_string(good.path("page.md")).expect("a page");
     assert!(
@@ -37,11 +37,11 @@ fn raw_data_are_predicted_and_the_exit_code_says_how_well() {
     );
     assert!(fs::read_to_string(good.path("page.html")).expect("a page").contains("<table>"));
     // Once more gives the same page: the part takes its own place.
-    good.say(&["validate", "--data", "data", "--markdown", "page.md"]);
+    good.say(&["validate", "--raw", "data", "--markdown", "page.md"]);
     assert_eq!(fs::read_to_string(good.path("page.md")).expect("a page"), page);
 
     let bad = data(&[("pyaes", 7.0), ("float-operation", 4.0)]);
-    let output = bad.run(&["validate", "--data", "data", "--json"]);
+    let output = bad.run(&["validate", "--raw", "data", "--json"]);
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(told["outside"], 2);
@@ -56,16 +56,16 @@ fn what_is_missing_is_told() {
     let output = desk.command(&["validate"]).env_remove("FAAS_LAB_DATA").output().expect("the program runs");
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("--published"), "{}", stderr(&output));
-    let output = desk.run(&["validate", "--data", "nowhere"]);
+    let output = desk.run(&["validate", "--raw", "nowhere"]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("there is no folder nowhere"), "{}", stderr(&output));
     fs::create_dir(desk.path("other")).expect("a folder");
-    let output = desk.run(&["validate", "--data", "other"]);
+    let output = desk.run(&["validate", "--raw", "other"]);
     assert_eq!(code(&output), 3, "nothing was there to be told");
     assert!(stderr(&output).contains("skipped: other holds no openfaas-k3s-2022"), "{}", stderr(&output));
     // A function that is to be predicted from has to be there.
     let incomplete = data(&[("float-operation", 7.0)]);
-    let output = incomplete.run(&["validate", "--data", "data"]);
+    let output = incomplete.run(&["validate", "--raw", "data"]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("pyaes.csv cannot be read"), "{}", stderr(&output));
 }
