@@ -3,21 +3,21 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use http::Method;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Method};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use super::calls::cause;
+use crate::probe::{cause, system_url};
+use crate::target::System;
 
 /// Asks and tells a gateway.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    gateway: Url,
+    system: System,
     client: Client,
-    authorization: Option<HeaderValue>,
 }
 
 /// Why the gateway's API is of no use.
@@ -32,7 +32,7 @@ pub enum AdminError {
         reason: String,
     },
     /// It wants a password, or another one.
-    #[error("{gateway} refuses the password: give it with --password, or log in with faas-cli")]
+    #[error("{gateway} wants another password: say it with --login, or log in with faas-cli login")]
     Password {
         /// The gateway.
         gateway: Url,
@@ -97,20 +97,20 @@ impl From<Listed> for FunctionStatus {
 }
 
 impl Admin {
-    /// Of the gateway at this address; `authorization` goes to `/system` only.
-    pub fn new(gateway: Url, client: Client, authorization: Option<HeaderValue>) -> Admin {
-        Admin { gateway, client, authorization }
+    /// Of this gateway; the login goes to its own API only.
+    pub fn new(system: System, client: Client) -> Admin {
+        Admin { system, client }
     }
 
     /// Where it is.
     pub fn gateway(&self) -> &Url {
-        &self.gateway
+        &self.system.gateway
     }
 
     /// Its address, if its name has one.
     pub async fn address(&self) -> Option<SocketAddr> {
-        let host = self.gateway.host_str()?.trim_matches(['[', ']']).to_owned();
-        let port = self.gateway.port_or_known_default()?;
+        let host = self.gateway().host_str()?.trim_matches(['[', ']']).to_owned();
+        let port = self.gateway().port_or_known_default()?;
         tokio::net::lookup_host((host, port)).await.ok()?.next()
     }
 
@@ -120,7 +120,7 @@ impl Admin {
     /// If it does not answer.
     pub async fn ping(&self) -> Result<Duration, AdminError> {
         let start = Instant::now();
-        let response = self.ask(Method::GET, "healthz", None).await?;
+        let response = self.ask(Method::GET, "/healthz", None).await?;
         let url = response.url().clone();
         response.bytes().await.map_err(|error| AdminError::Unreachable { url, reason: cause(&error) })?;
         Ok(start.elapsed())
@@ -131,7 +131,7 @@ impl Admin {
     /// # Errors
     /// If it does not answer as a gateway does.
     pub async fn functions(&self) -> Result<Vec<FunctionStatus>, AdminError> {
-        let response = self.ask(Method::GET, "system/functions", None).await?;
+        let response = self.ask(Method::GET, "/system/functions", None).await?;
         let listed: Vec<Listed> = self.read(response).await?;
         Ok(listed.into_iter().map(FunctionStatus::from).collect())
     }
@@ -141,7 +141,7 @@ impl Admin {
     /// # Errors
     /// If it does not answer as a gateway does, or has no such function.
     pub async fn status(&self, function: &str) -> Result<FunctionStatus, AdminError> {
-        let response = self.ask(Method::GET, &format!("system/function/{function}"), None).await;
+        let response = self.ask(Method::GET, &format!("/system/function/{function}"), None).await;
         match response {
             Err(AdminError::Strange { status: StatusCode::NOT_FOUND, .. }) => Err(self.no_function(function).await),
             Err(other) => Err(other),
@@ -155,7 +155,7 @@ impl Admin {
     /// If it does not answer as a gateway does.
     pub async fn scale(&self, function: &str, replicas: u32) -> Result<(), AdminError> {
         let body = json!({ "serviceName": function, "replicas": replicas });
-        self.ask(Method::POST, &format!("system/scale-function/{function}"), Some(body)).await.map(|_| ())
+        self.ask(Method::POST, &format!("/system/scale-function/{function}"), Some(body)).await.map(|_| ())
     }
 
     async fn no_function(&self, function: &str) -> AdminError {
@@ -164,15 +164,14 @@ impl Admin {
             Ok(functions) => functions.iter().map(|function| function.name.as_str()).collect::<Vec<_>>().join(", "),
             Err(other) => return other,
         };
-        AdminError::NoFunction { gateway: self.gateway.clone(), function: function.to_owned(), known }
+        AdminError::NoFunction { gateway: self.gateway().clone(), function: function.to_owned(), known }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<serde_json::Value>) -> Result<Response, AdminError> {
-        let mut url = self.gateway.clone();
-        url.set_path(&format!("{}/{path}", self.gateway.path().trim_end_matches('/')));
+        let url = system_url(&self.system, path);
         let mut request = self.client.request(method, url.clone());
-        if let Some(authorization) = self.authorization.as_ref().filter(|_| path.starts_with("system/")) {
-            request = request.header(AUTHORIZATION, authorization.clone());
+        if let Some(credentials) = self.system.credentials.as_ref().filter(|_| path.starts_with("/system/")) {
+            request = request.header(AUTHORIZATION, credentials.header());
         }
         if let Some(body) = body {
             request = request.header(http::header::CONTENT_TYPE, "application/json").body(body.to_string());
@@ -183,7 +182,7 @@ impl Admin {
             .map_err(|error| AdminError::Unreachable { url: url.clone(), reason: cause(&error) })?;
         match response.status() {
             status if status.is_success() => Ok(response),
-            StatusCode::UNAUTHORIZED => Err(AdminError::Password { gateway: self.gateway.clone() }),
+            StatusCode::UNAUTHORIZED => Err(AdminError::Password { gateway: self.gateway().clone() }),
             status => Err(AdminError::Strange { url, status }),
         }
     }

@@ -7,6 +7,7 @@ use faas_lab_calibration::live::Call;
 use faas_lab_model::scenario::Invocation;
 
 use super::Experiment;
+use crate::probe::cause;
 
 /// Calls the function of an experiment.
 pub(super) struct Caller<'a> {
@@ -23,9 +24,9 @@ pub(super) enum Tried {
 
 impl Caller<'_> {
     pub(super) async fn call(&self, body: &Bytes) -> Tried {
-        let Experiment { platform, client, function, method, .. } = self.experiment;
+        let Experiment { platform, client, function, .. } = self.experiment;
         let request = client
-            .request(method.clone(), platform.url(function, Invocation::Sync))
+            .post(platform.url(function, Invocation::Sync))
             .headers(platform.headers(function))
             .body(body.clone());
         let start = Instant::now();
@@ -47,13 +48,4 @@ impl Caller<'_> {
             Err(error) => Tried::Failed(cause(&error)),
         }
     }
-}
-
-/// The innermost reason, which says more than the outer ones.
-pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub use admin::{Admin, AdminError, FunctionStatus};
 use bytes::Bytes;
 use faas_lab_calibration::live::{Call, Design, Measurements, Part, Step};
-use reqwest::{Client, Method};
+use reqwest::Client;
 
 use crate::target::Platform;
 use calls::{Caller, Tried};
@@ -23,9 +23,7 @@ pub struct Experiment<'a> {
     pub client: Client,
     /// The function.
     pub function: &'a str,
-    /// Method and body of its calls.
-    pub method: Method,
-    /// See `method`.
+    /// What its calls carry.
     pub body: Bytes,
     /// How much of each part is done.
     pub design: &'a Design,

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
-pub(crate) use api::{Listed, Unheard, cause, fetch, functions};
+pub(crate) use api::{Listed, Unheard, cause, fetch, functions, system_url};
 pub use course::Course;
 
 use crate::target::System;

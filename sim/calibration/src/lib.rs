@@ -25,6 +25,6 @@ mod show;
 mod verdict;
 pub mod write;
 
-pub use runs::Players;
+pub use runs::{Players, median};
 pub use show::{figure, html, json, markdown, text};
 pub use verdict::{Bound, Row, Section, Verdict, missed};

@@ -10,6 +10,7 @@
 
 use super::{Call, Measurements, Step};
 use crate::fit::{Doubt, Estimate, FitError, FitOptions, Fitted, Method, Sample, fit};
+use crate::runs::median;
 
 /// Every so many-th warm call and cold start is kept back.
 pub(super) const KEPT_BACK: usize = 3;
@@ -128,13 +129,6 @@ fn variation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt() / mean
-}
-
-/// The middle value; `None` of nothing.
-pub(super) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
 }
 
 fn mean(calls: &[Call]) -> f64 {

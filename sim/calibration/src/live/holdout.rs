@@ -12,6 +12,7 @@ use faas_lab_model::scenario::{BuiltIn, Problem, Scenario};
 
 use super::fit::{cold_time, part};
 use super::{Fits, Measurements};
+use crate::runs;
 
 /// A prediction beside what was measured and not used.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +105,69 @@ fn played(fits: &Fits, toml: &str, callers: u32, think: f64) -> Result<RunResult
 fn quantile(values: &[f64], q: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let rank = (q * sorted.len() as f64).ceil().max(1.0) as usize;
-    sorted.get(rank.min(sorted.len()).checked_sub(1)?).copied()
+    runs::quantile(&sorted, q)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::{Call, Step, Written, fit_live};
+
+    /// A function that takes 20 ms on a machine with `cores` of them, or that only waits.
+    fn seen(cores: Option<f64>) -> Measurements {
+        let call = |k: usize, slower: f64| {
+            let inside = 0.02 * slower;
+            Call { total: inside + 4e-4 + (k % 9) as f64 * 2e-5, inside: Some(inside), held: None }
+        };
+        let step = |concurrency: u32| {
+            let slower = cores.map_or(1.0, |cores| (f64::from(concurrency) / cores).max(1.0));
+            let calls: Vec<Call> = (0..200).map(|k| call(k, slower)).collect();
+            let seconds = calls.iter().map(|call| call.total).sum::<f64>() / f64::from(concurrency);
+            Step { concurrency, replicas: Some((1, 1)), seconds, calls, failures: 0 }
+        };
+        Measurements {
+            function: "my.function".into(),
+            connections: vec![5e-5; 20],
+            pings: vec![2e-4; 20],
+            warm: (0..90).map(|k| call(k, 1.0)).collect(),
+            steps: [1, 2, 4, 8].map(step).to_vec(),
+            cold: (0..30).map(|k| Call { held: Some(0.03 + f64::from(k % 5) * 1e-3), ..call(0, 1.0) }).collect(),
+            settings: vec![("exec_timeout".into(), "150ms".into()), ("write_timeout".into(), "10".into())],
+            ..Measurements::default()
+        }
+    }
+
+    fn written(seen: &Measurements) -> (Fits, String) {
+        let fits = fit_live(seen, "test").expect("there are calls");
+        let functions = [(seen.clone(), fits.clone())];
+        let name = "it's mine";
+        let written =
+            Written { name, command: "faas-lab calibrate", gateway: "g", day: "2026-01-31", functions: &functions };
+        (fits, written.toml())
+    }
+
+    /// What was written is a scenario, and plays as what was measured: whether calls wait or share cores.
+    #[test]
+    fn what_was_kept_back_is_predicted() {
+        for cores in [None, Some(2.0)] {
+            let seen = seen(cores);
+            let (fits, toml) = written(&seen);
+            let scenario =
+                Scenario::parse("x.toml", &toml, &[], &BuiltIn).unwrap_or_else(|errors| panic!("{errors}\n{toml}"));
+            assert_eq!(scenario.name, "it-s-mine");
+            assert_eq!(scenario.nodes.is_empty(), cores.is_none(), "{toml}");
+            let timeout = |span: Option<faas_lab_model::time::Span>| span.map(|span| span.as_secs_f64());
+            let watchdog = &scenario.functions[0].watchdog;
+            assert_eq!((timeout(watchdog.exec_timeout), timeout(watchdog.write_timeout)), (Some(0.15), Some(10.0)));
+
+            // Without the limits, which these calls do not know of.
+            let toml = toml.replace("150ms", "1m").replace("\"10s\"", "\"1m\"");
+            let held = held_out(&seen, &fits, &toml).unwrap_or_else(|problems| panic!("{problems:?}"));
+            let names: Vec<&str> = held.iter().map(|one| one.what.as_str()).collect();
+            assert!(names.contains(&"2 calls at once p95") && names.contains(&"cold start p50"), "{names:?}");
+            for one in &held {
+                assert!(one.error().abs() < 0.1, "{one:?} with {cores:?} cores");
+            }
+        }
+    }
 }

@@ -151,6 +151,4 @@ pub struct Measurements {
     pub unseen: Vec<String>,
     /// Settings that the platform tells of the function: environment and labels that matter, by name.
     pub settings: Vec<(String, String)>,
-    /// Share of the processors' time that other machines took, while it ran.
-    pub steal: Option<f64>,
 }

@@ -33,7 +33,7 @@ impl Written<'_> {
         for doubt in functions.iter().flat_map(|(_, fits)| fits.doubts()) {
             let _ = writeln!(line, "# Not to be trusted: {doubt}.");
         }
-        let _ = writeln!(line, "\nname = {}\nduration = \"5m\"\nreplications = 10", text(name));
+        let _ = writeln!(line, "\nname = {}\nduration = \"5m\"\nreplications = 10", text(&folder_name(name)));
         if let Some(cores) = functions.iter().find_map(|(_, fits)| cores(fits)) {
             self.node(line, cores);
         }
@@ -145,4 +145,12 @@ fn timeout(value: &str) -> String {
         Ok(_) => text("none"),
         Err(_) => text(value.trim()),
     }
+}
+
+/// A name that can also name a folder, as scenarios want it.
+fn folder_name(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().map(plain).take(100).collect();
+    let name = name.trim_matches(['.', '-']);
+    if name.is_empty() { "calibrated".to_owned() } else { name.to_owned() }
 }

@@ -14,7 +14,6 @@ use faas_lab_loadgen::experiment::{Admin, Experiment, ExperimentError};
 use faas_lab_model::scenario::{BuiltIn, Scenario};
 use faas_lab_provider::api::FunctionDeployment;
 use faas_lab_reports::format;
-use http::Method;
 
 use crate::args::CalibrateArguments;
 use crate::failure::{Failure, Outcome};
@@ -32,8 +31,7 @@ pub(super) fn run(arguments: &CalibrateArguments) -> Result<Outcome, Failure> {
     let options = ClientOptions { insecure: arguments.target.insecure, ..ClientOptions::default() };
     let client = options.builder(&std::sync::Arc::new(Connections::default())).build();
     let client = client.map_err(|error| Failure::new(format!("cannot make an HTTP client: {error}")))?;
-    let authorization = system.credentials.as_ref().map(|credentials| credentials.header());
-    let admin = Admin::new(system.gateway.clone(), client.clone(), authorization);
+    let admin = Admin::new(system, client.clone());
     let design = Design { budget: arguments.budget, ..Design::default() };
     let design = if arguments.no_cold { Design { cold: 0, ..design } } else { design };
 
@@ -47,7 +45,6 @@ pub(super) fn run(arguments: &CalibrateArguments) -> Result<Outcome, Failure> {
             admin: &admin,
             client: client.clone(),
             function: &name,
-            method: Method::POST,
             body: Bytes::from(arguments.data.clone().unwrap_or_default()),
             design: &design,
             progress: &|part, share| {
@@ -114,6 +111,8 @@ fn policy(function: &str, seen: &Measurements) -> Vec<String> {
     };
     let default = faas_lab_gateway::Options::default().default_policy;
     let own = faas_lab_gateway::Settings::scenario_keys(&deployment, &default).unwrap_or_default();
+    // In quotes, for a name may have dots.
+    let function = toml::Value::String(function.to_owned());
     own.into_iter().map(|(key, value)| format!("function.{function}.{key}={value}")).collect()
 }
 
