@@ -281,7 +281,7 @@ impl World<'_> {
             Stage::Bound => self.leave_backlog(id),
             // The gateway's CPU notices when it is done.
             Stage::GatewayBusy | Stage::Over => {}
-            // The function is not told. Behind an HTTP watchdog the call is no longer counted as in flight.
+            // Behind an HTTP watchdog the call is no longer counted as in flight, and the function may stop.
             Stage::Backlog | Stage::Working | Stage::Sleeping => self.connection_lost(id),
             // The function's output has nowhere to go: its next write ends it.
             Stage::Streaming => self.stop_service(id),

@@ -4,7 +4,7 @@
 //!
 //! | | classic | http | serializing | streaming |
 //! |---|---|---|---|---|
-//! | exec timeout | killed, 408 | 504, the function works on | killed, 500 | killed, a cut 200 |
+//! | exec timeout | killed, 408 | 504, the function works on unless it is `cancellable` | killed, 500 | killed, a cut 200 |
 //! | write timeout | connection closed at the end of the call: 502 from the gateway | same | same | cut at the last block sent |
 //! | max_inflight | 429 at once | same | same | same |
 
@@ -273,13 +273,17 @@ impl World<'_> {
         }
     }
 
-    /// The proxied connection of a call is gone; the work is not. Only an HTTP watchdog stops counting it then: the others
-    /// count processes.
+    /// The proxied connection of a call is gone; the work is not, unless the function stops then. Only an HTTP watchdog
+    /// stops counting it: the others count processes, and tell them nothing.
     pub(crate) fn connection_lost(&mut self, id: CallId) {
-        let call = &mut self.calls[id];
-        let mode = self.scenario.functions[call.function as usize].watchdog.mode;
-        if call.counted && matches!(mode, WatchdogMode::Http | WatchdogMode::None) {
-            self.uncount(id);
+        let call = &self.calls[id];
+        let function = &self.scenario.functions[call.function as usize];
+        if !call.counted || !matches!(function.watchdog.mode, WatchdogMode::Http | WatchdogMode::None) {
+            return;
+        }
+        match function.cancellable {
+            true => self.stop_service(id),
+            false => self.uncount(id),
         }
     }
 

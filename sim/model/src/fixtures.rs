@@ -96,6 +96,7 @@ pub fn function(name: &str) -> Function {
         response: Bytes(0),
         stream: None,
         error_rate: 0.0,
+        cancellable: false,
         watchdog: Watchdog {
             mode: WatchdogMode::None,
             overhead: NONE,

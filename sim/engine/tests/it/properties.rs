@@ -140,6 +140,7 @@ fn random_function(dice: &mut Dice<'_>, plain: Function, index: u8) -> Function 
             buffering: dice.pick(&[Buffering::Flushed, Buffering::Go { header: 200 }]),
         }),
         error_rate: dice.pick(&[0.0, 0.2]),
+        cancellable: dice.one_in(3),
         watchdog: Watchdog {
             mode: dice.pick(&[
                 WatchdogMode::None,

@@ -118,6 +118,27 @@ fn an_http_watchdog_says_504_and_its_one_worker_stays_busy() {
     assert_eq!(played.metric(WASTED_CPU_SHARE), 1.0);
 }
 
+/// Whoever has gone: the watchdog at its exec timeout, the gateway or the client.
+#[test]
+fn a_function_that_notices_stops_when_nobody_waits() {
+    let mut scenario = with_workers(watchdog(WatchdogMode::Http, 2.0, &[0.0, 2.5], 4.0), 1, None);
+    scenario.functions[0].cancellable = true;
+    let gone = |scenario: &Scenario, hop, status| {
+        let late = timed_out(hop, status);
+        let played = play(scenario);
+        assert_eq!(played.story(), [(late, 2000), (late, 2000)]);
+        assert_eq!(played.record.functions[0].usage.busy_replica_secs, 4.0);
+        assert_eq!(played.metric(WASTED_CPU_SHARE), 1.0);
+    };
+    gone(&scenario, Hop::WatchdogExec, Some(504));
+    scenario.functions[0].watchdog.exec_timeout = None;
+    scenario.edge.client_timeout = Some(secs(2.0));
+    gone(&scenario, Hop::Client, None);
+    // A process per call is told nothing: the second waits for it behind the one worker.
+    scenario.functions[0].watchdog.mode = WatchdogMode::Classic;
+    assert_eq!(play(&scenario).record.functions[0].usage.busy_replica_secs, 8.0);
+}
+
 #[test]
 fn an_http_watchdog_no_longer_counts_what_it_has_given_up() {
     let mut scenario = watchdog(WatchdogMode::Http, 2.0, &[0.0, 1.0, 2.5], 1.9);

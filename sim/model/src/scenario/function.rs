@@ -39,6 +39,7 @@ pub(super) fn function(name: &str, at: &mut At<'_>) -> Option<Function> {
             response: fields.or("response", "Size of the response body.", "0B", fact(bytes)),
             stream: fields.optional("stream", "A response that is written bit by bit after the CPU work.", stream),
             error_rate: fields.or("error_rate", "Share of calls that the function itself answers with 500.", "0", fact(share)),
+            cancellable: fields.or("cancellable", "Whether the function stops when the caller of a call has gone, which watchdogs of mode http pass on by closing the connection. If not it works to the end, for nobody.", "false", |at| at.flag()),
             watchdog: fields.or("watchdog", "What stands between the gateway and the function's process.", "none", watchdog),
             concurrency,
             contention: fields.or("contention", "How much calls at work in one replica hinder each other: each further one makes all of them longer by this share. 0: not at all; 1: as behind a lock, one at a time; above 1: passing the lock on costs CPU time too. Needs [[node]].", "0", fact(|at| at.number("a contention", 0.0..=1000.0))),

@@ -306,6 +306,8 @@ pub struct Function {
     pub stream: Option<StreamBody>,
     /// Share of calls that the function itself answers with 500, in [0, 1].
     pub error_rate: f64,
+    /// Whether the function stops when the caller of a call has gone; if not, it works to the end, for nobody.
+    pub cancellable: bool,
     /// What stands in front of the function's process.
     pub watchdog: Watchdog,
     /// How many calls the function's process works on at once.
