@@ -14,7 +14,8 @@ pub(crate) use hpa::{SCENARIO as HPA_SCENARIO, play as play_hpa, rows as hpa_row
 /// Plays all of them, in the order in which they are shown.
 pub fn all(players: &Players<'_>) -> Vec<Section> {
     let mut sections = quick(players);
-    sections.extend([lambda_rates(players), stepped_load(players), simfaas::section(players)]);
+    sections.extend(lambda_rates(players));
+    sections.extend([stepped_load(players), simfaas::section(players)]);
     sections
 }
 
@@ -23,9 +24,9 @@ pub fn quick(players: &Players<'_>) -> Vec<Section> {
     vec![printr::section(players), control_plane::section(players)]
 }
 
-/// AWS Lambda at twenty rates.
-pub fn lambda_rates(players: &Players<'_>) -> Section {
-    lambda::section(players)
+/// AWS Lambda at twenty rates: by the usual rule, and as calibrated.
+pub fn lambda_rates(players: &Players<'_>) -> [Section; 2] {
+    lambda::sections(players)
 }
 
 /// The autoscaler on k3s under stepped load.
