@@ -22,7 +22,7 @@ const K3S: &str = "openfaas-k3s-2022";
 
 /// Sections that come from one source, under the name of their place in the document.
 struct Part {
-    place: &'static str,
+    place: String,
     command: String,
     sections: Vec<Section>,
 }
@@ -43,12 +43,14 @@ pub(crate) fn run(arguments: &ValidateArguments) -> Result<Outcome, Failure> {
     let mut worse = None;
     if let Some(scenario) = &arguments.scenario {
         let validated = live::run(arguments, scenario)?;
-        parts.push(Part { place: "live", command: validated.command, sections: vec![validated.section] });
+        // A place of its own for each scenario, so that several stand in one document.
+        let place = format!("live {}", validated.name);
+        parts.push(Part { place, command: validated.command, sections: vec![validated.section] });
         worse = validated.worse;
     }
     if arguments.published {
         let sections = published::all(&players);
-        parts.push(Part { place: "published", command: "faas-lab validate --published".into(), sections });
+        parts.push(Part { place: "published".into(), command: "faas-lab validate --published".into(), sections });
     }
     // The variable alone asks for nothing beside a scenario.
     if let Some(data) = arguments.raw.as_ref().filter(|_| arguments.scenario.is_none()) {
@@ -58,7 +60,7 @@ pub(crate) fn run(arguments: &ValidateArguments) -> Result<Outcome, Failure> {
                     Failure::new(error.to_string())
                         .help("--raw wants the folder that holds openfaas-k3s-2022, complete")
                 })?;
-                parts.push(Part { place: K3S, command: "faas-lab validate --raw DIR".into(), sections });
+                parts.push(Part { place: K3S.into(), command: "faas-lab validate --raw DIR".into(), sections });
             }
             // Asked for by a variable rather than by name, beside cases that need none: said, and gone on.
             None => terminal::complain(&format!("skipped: {} holds no {K3S}", data.display())),
@@ -100,7 +102,7 @@ fn show(arguments: &ValidateArguments, parts: &[Part]) -> Result<Outcome, Failur
         };
         for part in parts {
             let text = format!("Made by `{}`.\n\n{}", part.command, markdown(&part.sections));
-            document = document::with_part(&document, part.place, &text);
+            document = document::with_part(&document, &part.place, &text);
         }
         write(path, &document)?;
     }

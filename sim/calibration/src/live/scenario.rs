@@ -108,7 +108,8 @@ fn function(line: &mut String, seen: &Measurements, fits: &Fits) {
         Sharing::None | Sharing::Unknown => {
             let _ = writeln!(
                 line,
-                "# Calls do not hinder each other: this is time, not work.\ndemand = \"0s\"\n{}",
+                "# Calls do not hinder each other: this is time, not work. A call that is given up holds nothing back.\n\
+                 demand = \"0s\"\n{}\ncancellable = true",
                 fitted("wait", &fits.service)
             );
         }

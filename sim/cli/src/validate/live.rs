@@ -53,6 +53,8 @@ impl Tolerance {
 
 /// What came of it.
 pub(super) struct Validated {
+    /// The scenario's name.
+    pub(super) name: String,
     pub(super) section: Section,
     pub(super) command: String,
     /// Whether a measurement was invalid or ended early: then no bound means anything.
@@ -86,7 +88,7 @@ pub(super) fn run(arguments: &ValidateArguments, scenario: &Path) -> Result<Vali
     }
     overlay(&simulated.1, &measured, &folder)?;
     let section = section(arguments, &simulated.0, &measured, &folder);
-    Ok(Validated { section, command: command(arguments, scenario), worse })
+    Ok(Validated { name: simulated.0.name.clone(), section, command: command(arguments, scenario), worse })
 }
 
 fn tell(arguments: &ValidateArguments, text: &str) {
