@@ -208,7 +208,7 @@ impl Experiment<'_> {
         for &size in &self.design.payloads {
             // Spaces behind the body, which most functions take for nothing.
             let mut body = self.body.to_vec();
-            body.resize(body.len() + size as usize, b' ');
+            body.resize(body.len().max(size as usize), b' ');
             let body = Bytes::from(body);
             let mut times = Vec::new();
             while times.len() < self.design.per_payload as usize && left() {

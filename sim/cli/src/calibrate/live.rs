@@ -111,9 +111,12 @@ fn policy(function: &str, seen: &Measurements) -> Vec<String> {
     };
     let default = faas_lab_gateway::Options::default().default_policy;
     let own = faas_lab_gateway::Settings::scenario_keys(&deployment, &default).unwrap_or_default();
+    // What a replica requests is a default here, not seen: only a scaler by CPU is told, for it counts shares of it.
+    let by_cpu = own.iter().any(|(key, value)| key.starts_with("scaling") && value.contains("hpa"));
     // In quotes, for a name may have dots.
     let function = toml::Value::String(function.to_owned());
-    own.into_iter().map(|(key, value)| format!("function.{function}.{key}={value}")).collect()
+    let told = own.into_iter().filter(|(key, _)| by_cpu || key != "cpu_request");
+    told.map(|(key, value)| format!("function.{function}.{key}={value}")).collect()
 }
 
 fn write(

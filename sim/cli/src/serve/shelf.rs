@@ -20,7 +20,7 @@ macro_rules! shipped {
 }
 
 /// Scenarios that come with the program.
-const SHIPPED: [(&str, &str); 12] = shipped!(
+const SHIPPED: [(&str, &str); 13] = shipped!(
     "pi4-k3s",
     "printr-timeouts",
     "retry-storm",
@@ -28,6 +28,7 @@ const SHIPPED: [(&str, &str); 12] = shipped!(
     "scale-to-zero",
     "k3s-hpa",
     "aws-lambda-simfaas",
+    "aws-lambda-calibrated",
     "mm1",
     "mmc",
     "mmck",
