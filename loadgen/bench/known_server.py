@@ -213,7 +213,7 @@ def closed():
             row = faas_lab("--users", "50", "--duration", f"{seconds}s")
             ours.append(row["sent"] / seconds)
             text, *_ = run([os.path.join(build, "examples", "goose_get"), URL, "50", str(seconds)])
-            gooses.append(float(text.split()[0]))
+            gooses.append(float(text.split()[-2]))
             shares.append(ours[-1] / gooses[-1])
     print(f"50 users without thought for {seconds} s on one core; medians of {rounds} rounds")
     table(["", "requests/s"], [["faas-lab --users 50", figure(statistics.median(ours), 0)], ["Goose get()", figure(statistics.median(gooses), 0)],

@@ -1,4 +1,4 @@
-//! A picture to post where no photo is at hand: faces in plain strokes before a noisy wall, the same at every call. How long
+//! A picture to post where no photo is at hand: three faces in plain strokes before a noisy wall, which detectors find. How long
 //! a detector takes depends on the number of pixels and on how much of them looks like a face, so neither is left out.
 
 use faas_lab_model::rng::{Seed, Uniforms as _};

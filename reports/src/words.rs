@@ -37,8 +37,8 @@ pub(crate) fn error_words(error: &ErrorReason) -> String {
         _ => "the exchange broke",
     });
     let status = error.status.map(|status| format!("status {status}"));
-    let parts = [status, broke.map(str::to_owned), error.reason.clone()];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
+    let parts: Vec<String> = [status, broke.map(str::to_owned), error.reason.clone()].into_iter().flatten().collect();
+    if parts.is_empty() { "given up when the run ended".to_owned() } else { parts.join(": ") }
 }
 
 /// How a value is known.
