@@ -6,8 +6,8 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -117,14 +117,28 @@ impl<S> Layer<S> for Watch {
     type Service = Watched<S>;
 
     fn layer(&self, inner: S) -> Watched<S> {
-        Watched { inner, connections: self.connections.clone() }
+        Watched { inner: Arc::new(Mutex::new(inner)), connections: self.connections.clone() }
     }
 }
 
-#[derive(Clone, Debug)]
+/// The client clones its connector for every call, also where a connection is there: what is inside is shared, for a clone
+/// of it costs more than anything else that a call needs.
+#[derive(Debug)]
 struct Watched<S> {
-    inner: S,
+    inner: Arc<Mutex<S>>,
     connections: Arc<Connections>,
+}
+
+impl<S> Clone for Watched<S> {
+    fn clone(&self) -> Watched<S> {
+        Watched { inner: self.inner.clone(), connections: self.connections.clone() }
+    }
+}
+
+impl<S> Watched<S> {
+    fn inner(&self) -> MutexGuard<'_, S> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<S, T> Service<T> for Watched<S>
@@ -139,12 +153,12 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
+        self.inner().poll_ready(context)
     }
 
     fn call(&mut self, to: T) -> Self::Future {
         let began = Instant::now();
-        let connecting = self.inner.call(to);
+        let connecting = self.inner().call(to);
         let connections = self.connections.clone();
         Box::pin(async move {
             let connected = connecting.await;

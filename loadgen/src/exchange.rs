@@ -115,7 +115,7 @@ impl Heard {
 }
 
 /// The first line that says something.
-fn line(reason: &[u8]) -> Option<String> {
+pub(crate) fn line(reason: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(reason);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     Some(line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())

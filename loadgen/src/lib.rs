@@ -26,6 +26,7 @@ mod measure;
 pub mod merge;
 mod pacer;
 pub mod payload;
+pub mod picture;
 pub mod ping;
 pub mod probe;
 pub mod prometheus;

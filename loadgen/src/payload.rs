@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use faas_lab_model::rng::{Seed, Uniforms as _};
-use faas_lab_model::scenario::{Function, Invocation, Workload};
+use faas_lab_model::scenario::{Body, Function, Invocation, Workload};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use reqwest::Request;
 use thiserror::Error;
 use url::Url;
 
 use crate::births::{Births, Template};
+use crate::picture;
 use crate::target::Platform;
 
 /// The most that bodies may take together: they are kept in memory.
@@ -38,9 +39,9 @@ pub struct PayloadOptions {
 /// Where bodies come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BodySource {
-    /// Random bytes of the workload's `request` size.
+    /// What the workload says, else random bytes of its `request` size.
     #[default]
-    Random,
+    Workload,
     /// This text. `{wait}`, `{demand}`, `{wait_ms}` and `{demand_ms}` in it stand for what the simulated request is born with.
     Text(String),
     /// A file as it is.
@@ -100,6 +101,14 @@ pub enum PayloadError {
         path: PathBuf,
         /// How many.
         bytes: u64,
+    },
+    /// A picture that cannot be drawn.
+    #[error("the picture of workload {workload} cannot be drawn: {error}")]
+    Picture {
+        /// Name of the workload.
+        workload: String,
+        /// Why.
+        error: image::ImageError,
     },
     /// The platform has no such invocation.
     #[error("{platform} has no asynchronous invocations: set `invocation = \"sync\"` for workload {workload}")]
@@ -161,8 +170,7 @@ impl Calls {
         };
         let mut headers = platform.headers(function);
         if !bodies.are_empty() {
-            let kind = if matches!(options.body, BodySource::Text(_)) { TEXT } else { BINARY };
-            headers.insert(header::CONTENT_TYPE, kind);
+            headers.insert(header::CONTENT_TYPE, kind(&options.body, workload));
         }
         for text in &options.headers {
             let (name, value) = parse_header(text)?;
@@ -215,27 +223,43 @@ impl Calls {
     }
 }
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
+/// What a body is said to be, where no header says otherwise.
+fn kind(source: &BodySource, workload: &Workload) -> HeaderValue {
+    HeaderValue::from_static(match (source, &workload.body) {
+        (BodySource::Text(_), _) | (BodySource::Workload, Some(Body::Text(_))) => "text/plain; charset=utf-8",
+        (BodySource::Workload, Some(Body::Picture { .. })) => "image/jpeg",
+        _ => "application/octet-stream",
+    })
+}
 
 impl Bodies {
     fn new(source: &BodySource, workload: &Workload, seed: Seed) -> Result<Bodies, PayloadError> {
         Ok(match source {
-            BodySource::Text(text) => match Template::new(text) {
-                Some(template) => Bodies::Born(template),
-                None => Bodies::InTurn(vec![Bytes::copy_from_slice(text.as_bytes())]),
-            },
+            BodySource::Text(text) => Bodies::text(text),
             BodySource::File(path) => Bodies::InTurn(vec![read(path, &mut 0)?]),
             BodySource::Folder(path) => Bodies::InTurn(folder(path)?),
-            BodySource::Random => {
-                let length = workload.request.0;
-                if length > MOST_BYTES {
-                    let path = PathBuf::from(format!("workload.{}.request", workload.name));
-                    return Err(PayloadError::TooLarge { path, bytes: length });
-                }
-                Bodies::Random { block: random(length, seed, &workload.name), length: length as usize }
-            }
+            BodySource::Workload => match &workload.body {
+                Some(Body::Text(text)) => Bodies::text(text),
+                Some(Body::Picture { width, height }) => Bodies::InTurn(vec![drawn(*width, *height, workload)?]),
+                None => Bodies::random(workload, seed)?,
+            },
         })
+    }
+
+    fn text(text: &str) -> Bodies {
+        match Template::new(text) {
+            Some(template) => Bodies::Born(template),
+            None => Bodies::InTurn(vec![Bytes::copy_from_slice(text.as_bytes())]),
+        }
+    }
+
+    fn random(workload: &Workload, seed: Seed) -> Result<Bodies, PayloadError> {
+        let length = workload.request.0;
+        if length > MOST_BYTES {
+            let path = PathBuf::from(format!("workload.{}.request", workload.name));
+            return Err(PayloadError::TooLarge { path, bytes: length });
+        }
+        Ok(Bodies::Random { block: random(length, seed, &workload.name), length: length as usize })
     }
 
     fn are_empty(&self) -> bool {
@@ -257,6 +281,11 @@ impl Bodies {
             }
         }
     }
+}
+
+fn drawn(width: u32, height: u32, workload: &Workload) -> Result<Bytes, PayloadError> {
+    let failed = |error| PayloadError::Picture { workload: workload.name.clone(), error };
+    picture::jpeg(width, height).map(Bytes::from).map_err(failed)
 }
 
 /// Bytes that no compression on the way makes smaller.
@@ -380,7 +409,7 @@ mod tests {
 
     #[test]
     fn random_bodies_have_the_size_and_repeat_with_the_number() {
-        let (one, again) = (calls(1000, &options(BodySource::Random)), calls(1000, &options(BodySource::Random)));
+        let (one, again) = (calls(1000, &options(BodySource::Workload)), calls(1000, &options(BodySource::Workload)));
         let (one, again) = (one.expect("valid"), again.expect("valid"));
         for number in [0, 1, 2, 4095, u64::MAX] {
             assert_eq!(one.body(number).len(), 1000);
@@ -391,8 +420,24 @@ mod tests {
         let request = one.request(5);
         assert_eq!(request.body().and_then(reqwest::Body::as_bytes), Some(&one.body(5)[..]));
         assert_eq!(request.headers()[header::CONTENT_TYPE], "application/octet-stream");
-        let nothing = calls(0, &options(BodySource::Random)).expect("valid");
+        let nothing = calls(0, &options(BodySource::Workload)).expect("valid");
         assert!(nothing.body(3).is_empty() && nothing.request(3).headers().is_empty());
+    }
+
+    #[test]
+    fn a_workload_says_what_its_calls_carry_unless_a_flag_does() {
+        let with = |body: Body, options: &PayloadOptions| {
+            let workload = Workload { body: Some(body), ..workload(1000) };
+            Calls::new(&OpenFaas::default(), &function("hello"), &workload, options, Seed(7)).expect("valid")
+        };
+        let (silent, kind) = (PayloadOptions::default(), header::CONTENT_TYPE);
+        let picture = with(Body::Picture { width: 64, height: 48 }, &silent);
+        assert!(picture.body(0).starts_with(&[0xff, 0xd8]) && picture.body(0) == picture.body(9));
+        assert_eq!(picture.request(0).headers()[&kind], "image/jpeg");
+        let text = with(Body::Text("{wait}".into()), &silent);
+        assert_ne!(text.body(0), "{wait}");
+        assert_eq!(text.request(0).headers()[&kind], "text/plain; charset=utf-8");
+        assert_eq!(with(Body::Text("no".into()), &options(BodySource::data("yes"))).body(0), "yes");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
+use crate::answer::Fault;
 use crate::client::{ClientOptions, Connections};
 use crate::probe::{self, Unheard};
 use crate::target::{System, below};
@@ -34,6 +35,15 @@ pub struct Gateway {
     pub asynchronous: bool,
     /// Where its metrics were looked for, and why they are not there, if so.
     pub metrics: (Url, Result<(), String>),
+    /// Whether it has the pages of a gateway at all, and be it behind a login.
+    gateway: bool,
+}
+
+impl Gateway {
+    /// Whether it is one: something else may answer there.
+    pub fn is_one(&self) -> bool {
+        self.gateway
+    }
 }
 
 /// What it is.
@@ -76,9 +86,9 @@ pub enum PingError {
     /// There is no client to ask with.
     #[error("cannot ask: {0}")]
     Client(#[from] reqwest::Error),
-    /// Nobody is there.
+    /// Nobody is there, or, if the last is true, nobody whose certificate can be trusted.
     #[error("{0} does not answer: {1}")]
-    Silent(Url, String),
+    Silent(Url, String, bool),
 }
 
 #[derive(Default, Deserialize)]
@@ -127,7 +137,10 @@ pub async fn ask(system: &System, metrics: Option<Url>, insecure: bool) -> Resul
     for trip in 0..=TRIPS {
         let began = Instant::now();
         let answer = client.get(below(&system.gateway, "/healthz")).send().await;
-        let silent = |error: reqwest::Error| PingError::Silent(system.gateway.clone(), probe::cause(&error));
+        let silent = |error: reqwest::Error| {
+            let untrusted = Fault::of(&error, false) == Fault::Tls;
+            PingError::Silent(system.gateway.clone(), probe::cause(&error), untrusted)
+        };
         let answer = answer.map_err(silent)?;
         health = answer.status().as_u16();
         answer.bytes().await.map_err(silent)?;
@@ -138,11 +151,15 @@ pub async fn ask(system: &System, metrics: Option<Url>, insecure: bool) -> Resul
     trips.sort_unstable();
     let metrics = metrics.unwrap_or_else(|| probe::default_metrics(&system.gateway));
     let measured = probe::fetch(&client, metrics.clone(), None).await;
+    let (about, functions) = (about(&client, system).await, functions(&client, system).await);
+    let strange =
+        |why: Option<&Unheard>| matches!(why, Some(Unheard::Status(_, StatusCode::NOT_FOUND) | Unheard::Form(_)));
     Ok(Gateway {
         round_trip: trips[TRIPS / 2],
         health,
-        about: about(&client, system).await.map_err(|why| why.to_string()),
-        functions: functions(&client, system).await.map_err(|why| why.to_string()),
+        gateway: health == 200 || !strange(about.as_ref().err()) || !strange(functions.as_ref().err()),
+        about: about.map_err(|why| why.to_string()),
+        functions: functions.map_err(|why| why.to_string()),
         asynchronous: takes_later(&client, system).await,
         metrics: (metrics, measured.map(drop).map_err(|why| why.to_string())),
     })

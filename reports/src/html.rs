@@ -1,6 +1,7 @@
 //! One run on one page: the answer first, then what it rests on. The page needs nothing but itself.
 
 mod evidence;
+mod measured;
 
 use faas_lab_model::metrics::result::{self, FunctionResult, RunResult, Source};
 use maud::{Markup, html};
@@ -34,6 +35,9 @@ pub fn render(result: &RunResult) -> Result<String, ReportError> {
                 section id={ "function-" (index) } aria-labelledby={ "function-" (index) "-head" } {
                     (of_function(result, index, function, responses))
                 }
+            }
+            @if let Some(measurement) = &result.measurement {
+                section #measured aria-labelledby="measured-head" { (measured::section(measurement, result.functions.len() > 1)) }
             }
             section #cost aria-labelledby="cost-head" { (evidence::cost_and_energy(result)) }
             @if !result.checks.is_empty() {

@@ -40,6 +40,9 @@ const SHOWN: [&str; 16] = [
     result::COST_PER_MILLION,
 ];
 
+/// Different errors whose words are shown.
+const ERRORS: usize = 5;
+
 /// The summary of a result, ending in a line break.
 pub fn summary(result: &RunResult, options: &TextOptions) -> String {
     let mut sheet = Sheet { out: String::new(), width: options.width.max(40), color: options.color };
@@ -47,6 +50,7 @@ pub fn summary(result: &RunResult, options: &TextOptions) -> String {
     sheet.answer(result);
     sheet.metrics(result);
     sheet.outcomes(result);
+    sheet.errors(result);
     sheet.checks(result);
     sheet.warnings(result);
     sheet.out
@@ -172,6 +176,25 @@ impl Sheet {
         let (counts, shares) = (widest(|row| &row.0), widest(|row| &row.1));
         for (count, share, what) in &lost {
             self.out.push_str(&format!("  {}  {}  {what}\n", right(count, counts), right(share, shares)));
+        }
+    }
+
+    /// What the most frequent errors of a live run said.
+    fn errors(&mut self, result: &RunResult) {
+        let errors = result.measurement.as_ref().map_or(&[][..], |measurement| &measurement.errors);
+        if errors.is_empty() {
+            return;
+        }
+        self.out.push('\n');
+        self.styled("What errors said", Style::Bold);
+        for error in errors.iter().take(ERRORS) {
+            let whose =
+                if result.functions.len() > 1 { format!("{}: ", plain(&error.function)) } else { String::new() };
+            let count = format::count(error.count);
+            self.paragraph(&format!("{whose}{}", plain(&words::error_words(error))), &format!("  {count}  "), None);
+        }
+        if errors.len() > ERRORS {
+            self.out.push_str(&format!("  and {} others: the report lists them\n", errors.len() - ERRORS));
         }
     }
 

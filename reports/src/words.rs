@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use faas_lab_model::metrics::measurement::ErrorReason;
 use faas_lab_model::metrics::result::{
     self, Basis, Estimate, METRICS, ObjectiveResult, OutcomeKind, RunResult, Source,
 };
@@ -20,6 +21,24 @@ pub(crate) fn outcome_words(outcome: OutcomeKind) -> &'static str {
         OutcomeKind::Failed => "failed",
         OutcomeKind::Unfinished => "unfinished",
     }
+}
+
+/// What an error of a live run said: status and body, or how the exchange broke, and what helps where that is known.
+pub(crate) fn error_words(error: &ErrorReason) -> String {
+    let broke = error.fault.as_deref().map(|fault| match fault {
+        "name" => "the host's name has no address",
+        "connect" => "the connection was refused: is it up, and is this its address?",
+        "connect-timeout" => "no connection in time: --connect-timeout allows more",
+        "tls" => "TLS could not be agreed on: --insecure takes any certificate",
+        "client-timeout" => "the client gave up: --timeout allows more",
+        "closed" => "the connection was closed before an answer",
+        "cut" => "the connection was closed within the answer",
+        "garbage" => "what came is no HTTP",
+        _ => "the exchange broke",
+    });
+    let status = error.status.map(|status| format!("status {status}"));
+    let parts: Vec<String> = [status, broke.map(str::to_owned), error.reason.clone()].into_iter().flatten().collect();
+    if parts.is_empty() { "given up when the run ended".to_owned() } else { parts.join(": ") }
 }
 
 /// How a value is known.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
+use crate::exchange::line;
 use crate::probe::{cause, system_url};
 use crate::target::System;
 
@@ -46,6 +47,16 @@ pub enum AdminError {
         function: String,
         /// Those that it has.
         known: String,
+    },
+    /// It has no such namespace, or may not look into it.
+    #[error("{gateway} refuses the namespace {namespace:?}: {reason}")]
+    Namespace {
+        /// The gateway.
+        gateway: Url,
+        /// The namespace.
+        namespace: String,
+        /// What it said.
+        reason: String,
     },
     /// An answer that a gateway does not give.
     #[error("{url} answers {status}: is this an OpenFaaS-compatible gateway?")]
@@ -183,8 +194,18 @@ impl Admin {
         match response.status() {
             status if status.is_success() => Ok(response),
             StatusCode::UNAUTHORIZED => Err(AdminError::Password { gateway: self.gateway().clone() }),
-            status => Err(AdminError::Strange { url, status }),
+            status => Err(self.strange(url, status, response).await),
         }
+    }
+
+    /// What a refusal means.
+    async fn strange(&self, url: Url, status: StatusCode, response: Response) -> AdminError {
+        let Some(namespace) = self.system.namespace.clone().filter(|_| status == StatusCode::BAD_REQUEST) else {
+            return AdminError::Strange { url, status };
+        };
+        let body = response.bytes().await.unwrap_or_default();
+        let reason = line(&body[..body.len().min(200)]).unwrap_or_else(|| status.to_string());
+        AdminError::Namespace { gateway: self.gateway().clone(), namespace, reason }
     }
 
     async fn read<T: for<'de> Deserialize<'de>>(&self, response: Response) -> Result<T, AdminError> {

@@ -106,15 +106,19 @@ pub(super) async fn live(client: &Client, system: &System, functions: &[String])
     let url = below(&system.gateway, "/system/live");
     let place = url.to_string();
     let text = fetch(client, url, Some(system)).await?;
-    let listed: Vec<LiveFunction> = serde_json::from_str(&text).map_err(|_| Unheard::Form(place))?;
+    read_live(&text, system.namespace.as_deref(), functions).ok_or(Unheard::Form(place))
+}
+
+/// What our gateway's `/system/live` says of these functions; `None` if `text` is no such answer.
+pub fn read_live(text: &str, namespace: Option<&str>, functions: &[String]) -> Option<Vec<Sight>> {
+    let listed: Vec<LiveFunction> = serde_json::from_str(text).ok()?;
     let sight = |name: &String| {
         let ours = |function: &&LiveFunction| {
-            let namespace = system.namespace.as_deref();
             function.name == *name && namespace.is_none_or(|namespace| function.namespace == namespace)
         };
         listed.iter().find(ours).map(see).unwrap_or_default()
     };
-    Ok(functions.iter().map(sight).collect())
+    Some(functions.iter().map(sight).collect())
 }
 
 fn see(function: &LiveFunction) -> Sight {
@@ -150,13 +154,25 @@ pub(crate) async fn functions(client: &Client, system: &System) -> Result<Vec<Li
     let url = system_url(system, "/system/functions");
     let place = url.to_string();
     let text = fetch(client, url, Some(system)).await?;
-    let listed: Option<Vec<Listed>> = serde_json::from_str(&text).map_err(|_| Unheard::Form(place))?;
-    Ok(listed.unwrap_or_default())
+    listed(&text).ok_or(Unheard::Form(place))
+}
+
+/// No functions at all are `null` in Go.
+fn listed(text: &str) -> Option<Vec<Listed>> {
+    serde_json::from_str::<Option<Vec<Listed>>>(text).ok().map(Option::unwrap_or_default)
 }
 
 /// Wanted and ready replicas, by the list.
 pub(super) async fn list(client: &Client, system: &System, names: &[String]) -> Result<Vec<Sight>, Unheard> {
-    let listed = functions(client, system).await?;
+    Ok(sights(&functions(client, system).await?, names))
+}
+
+/// What the API's `/system/functions` says of these functions; `None` if `text` is no such answer.
+pub fn read_list(text: &str, names: &[String]) -> Option<Vec<Sight>> {
+    listed(text).map(|listed| sights(&listed, names))
+}
+
+fn sights(listed: &[Listed], names: &[String]) -> Vec<Sight> {
     let sight = |name: &String| match listed.iter().find(|function| function.name == *name) {
         Some(function) => Sight {
             desired: Some(function.replicas),
@@ -167,7 +183,7 @@ pub(super) async fn list(client: &Client, system: &System, names: &[String]) -> 
         },
         None => Sight::default(),
     };
-    Ok(names.iter().map(sight).collect())
+    names.iter().map(sight).collect()
 }
 
 /// What the metrics say.
@@ -178,8 +194,13 @@ pub(super) async fn metrics(
     namespace: Option<&str>,
 ) -> Result<Vec<Sight>, Unheard> {
     let text = fetch(client, url.clone(), None).await?;
+    read_metrics(&text, names, namespace).ok_or_else(|| Unheard::Form(url.to_string()))
+}
+
+/// What a gateway's metrics say of these functions; `None` if they say nothing.
+pub fn read_metrics(text: &str, names: &[String], namespace: Option<&str>) -> Option<Vec<Sight>> {
     let mut seen = vec![Sight::default(); names.len()];
-    for sample in exposition::samples(&text) {
+    for sample in exposition::samples(text) {
         let Some(function) = sample.label("function_name") else { continue };
         let (name, space) = function.rsplit_once('.').unwrap_or((function, ""));
         let ours = |known: &String| {
@@ -196,8 +217,5 @@ pub(super) async fn metrics(
             _ => {}
         }
     }
-    if seen.iter().all(|sight| *sight == Sight::default()) {
-        return Err(Unheard::Form(url.to_string()));
-    }
-    Ok(seen)
+    seen.iter().any(|sight| *sight != Sight::default()).then_some(seen)
 }

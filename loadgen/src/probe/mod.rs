@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 pub(crate) use api::{Listed, Unheard, cause, fetch, functions, system_url};
+pub use api::{read_list, read_live, read_metrics};
 pub use course::Course;
 
 use crate::target::System;

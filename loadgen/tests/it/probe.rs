@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use faas_lab_loadgen::experiment::Admin;
 use faas_lab_loadgen::probe::{Course, Probe, ProbeOptions, Sight, Watching};
 use faas_lab_loadgen::target::{Credentials, System};
 use faas_lab_model::time::{SimTime, Span};
@@ -128,4 +129,19 @@ async fn looks_go_on_until_they_are_stopped() {
     let (course, _) = watching.stop().await;
     assert_eq!((course.ready(0), course.starts(0)), (Some(3), Some(3)));
     assert!(course.looks() >= 2);
+}
+
+/// The gateway's own words about a namespace are the answer.
+#[tokio::test]
+async fn a_namespace_that_is_refused_is_named() {
+    let refuse = || async { (StatusCode::BAD_REQUEST, "namespace mars is not permitted\n") };
+    let gateway = up(Router::new().fallback(refuse)).await;
+    let client = reqwest::Client::new();
+    let ask = async |namespace: Option<&str>| {
+        let system = System { gateway: gateway.clone(), credentials: None, namespace: namespace.map(str::to_owned) };
+        Admin::new(system, client.clone()).status("hello").await.expect_err("refused").to_string()
+    };
+    let told = ask(Some("mars")).await;
+    assert!(told.contains("refuses the namespace \"mars\": namespace mars is not permitted"), "{told}");
+    assert!(ask(None).await.contains("answers 400"));
 }

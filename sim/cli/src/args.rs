@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use faas_lab_http::go::parse_duration;
+use faas_lab_model::time::Span;
 
 /// What happens to requests when a serverless cluster scales: simulated, and held against theory.
 ///
@@ -598,6 +599,19 @@ pub(crate) struct GatewayTimeouts {
     pub(crate) read_timeout: Option<Duration>,
 }
 
+/// Below the flags: what one types first, and what others call it.
+const LOADTEST_EXAMPLES: &str = "\
+Examples:
+  faas-lab loadtest --function hello --rate 50 --duration 30s --objective 'p95<100ms'
+  faas-lab loadtest --function hello --users 10 --think 1s
+  faas-lab loadtest --platform http --gateway https://example.org --function any --path /page --rate 5
+  faas-lab loadtest scenarios/local-face.toml --gateway http://127.0.0.1:8080
+
+As others call it:
+  hey -z 30s -c 50 URL, wrk -c 50, k6 --vus 50     --users 50 (they wait for answers)
+  hey -q, wrk2 -R, oha -q, constant-arrival-rate   --rate 1000 --constant (nobody waits)
+  -d, -D, -H, -m                                   --data, --data-binary @FILE, --header, --method";
+
 /// Drive a live gateway with a scenario's arrivals, and measure so that the numbers can be trusted
 ///
 /// Requests are sent when the schedule says, whatever the answers do, and response times count from then. The same scenario
@@ -607,6 +621,7 @@ pub(crate) struct GatewayTimeouts {
 /// Exit codes: 0 done, every objective met; 1 an objective was missed; 2 could not run; 3 ended early, or the measurement
 /// cannot be trusted: the reasons are in the report.
 #[derive(Args, Debug)]
+#[command(after_long_help = LOADTEST_EXAMPLES)]
 pub(crate) struct LoadtestArguments {
     /// The scenario file
     pub(crate) scenario: Option<PathBuf>,
@@ -615,7 +630,7 @@ pub(crate) struct LoadtestArguments {
     pub(crate) target: crate::target::TargetArguments,
 
     /// Function to call, without a scenario
-    #[arg(long, value_name = "NAME", conflicts_with = "scenario", required_unless_present = "scenario")]
+    #[arg(long, value_name = "NAME", conflicts_with = "scenario")]
     pub(crate) function: Option<String>,
 
     /// Requests per second, instead of the scenario's arrivals: Poisson, unless --constant
@@ -635,15 +650,15 @@ pub(crate) struct LoadtestArguments {
     pub(crate) think: String,
 
     /// How long requests are sent, such as 2m [default: the scenario's, or 30s]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", value_parser = written_span)]
     pub(crate) duration: Option<String>,
 
     /// What is left out of statistics at the start [default: the scenario's, or nothing]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", value_parser = written_span)]
     pub(crate) warm_up: Option<String>,
 
     /// After how long a request is given up [default: the scenario's, or 65s]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", value_parser = written_span)]
     pub(crate) timeout: Option<String>,
 
     /// A bound that decides the exit code: METRIC<BOUND, such as 'p95<500ms' or 'errors<1%'; may be repeated
@@ -742,6 +757,14 @@ fn arrival_rate(text: &str) -> Result<f64, String> {
     match number.trim().parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate <= 1e7 => Ok(rate / per),
         _ => Err("write requests per second, such as 100, 100/s or 6/m".to_owned()),
+    }
+}
+
+/// A time as scenarios have it, and as it is written.
+fn written_span(text: &str) -> Result<String, String> {
+    match text.parse::<Span>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{}: {}", error.problem, error.instead)),
     }
 }
 

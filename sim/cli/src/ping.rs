@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use faas_lab_functions::stack;
 use faas_lab_http::go::parse_duration;
-use faas_lab_loadgen::ping::{self, Gateway};
+use faas_lab_loadgen::ping::{self, Gateway, PingError};
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
@@ -114,6 +114,14 @@ pub(crate) fn run(arguments: &PingArguments) -> Result<Outcome, Failure> {
     let in_stack = arguments.stack.as_deref().map(read_stack).transpose()?;
     let asks = in_stack.is_none() || arguments.target.gateway.is_some();
     let (gateway, url) = if asks { ask(arguments)? } else { (None, None) };
+    if let Some(url) = url.as_ref().filter(|_| gateway.as_ref().is_some_and(|gateway| !gateway.is_one())) {
+        return Err(Failure::new(format!(
+            "{url} answers, but not as an OpenFaaS-compatible gateway: it has no /system/info"
+        ))
+        .help(
+            "drive it as it is with `faas-lab loadtest --platform http`, or knative or lambda; ping asks gateways only",
+        ));
+    }
     let functions = in_stack.or_else(|| gateway.as_ref().map(deployed)).unwrap_or_default();
     let chain = chain(arguments, gateway.as_ref());
     let mut findings = gateway.as_ref().map(about).unwrap_or_default();
@@ -144,7 +152,8 @@ fn ask(arguments: &PingArguments) -> Result<(Option<Gateway>, Option<String>), F
     let target = arguments.target.target()?;
     let Some(system) = target.system else {
         let message = format!("{} has no API that says what is there", target.platform.name());
-        return Err(Failure::new(message).help("ping asks OpenFaaS-compatible gateways; --stack FILE needs none"));
+        let help = "ping asks OpenFaaS-compatible gateways; `faas-lab loadtest` drives this one too, and --stack FILE asks nobody";
+        return Err(Failure::new(message).help(help));
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -152,8 +161,11 @@ fn ask(arguments: &PingArguments) -> Result<(Option<Gateway>, Option<String>), F
         .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
     let asked = ping::ask(&system, arguments.metrics.clone(), arguments.target.insecure);
     let gateway = runtime.block_on(asked).map_err(|error| {
-        Failure::new(error.to_string())
-            .help("is it up, and is this its address? `faas-lab up` starts one on this machine")
+        let help = match error {
+            PingError::Silent(_, _, true) => "--insecure takes any certificate",
+            _ => "is it up, and is this its address? `faas-lab up` starts one on this machine",
+        };
+        Failure::new(error.to_string()).help(help)
     })?;
     Ok((Some(gateway), Some(target.address)))
 }
@@ -224,7 +236,9 @@ fn about(gateway: &Gateway) -> Vec<Finding> {
         add(Severity::Wrong, "functions", why.clone(), "without the list of functions their timeouts are not known");
     }
     if let (url, Err(why)) = &gateway.metrics {
-        let what = format!("metrics are not at {url}: {why}");
+        // Why it is not there begins with where.
+        let why = why.strip_prefix(url.as_str()).map_or(why.as_str(), str::trim_start);
+        let what = format!("there are no metrics: {url} {why}");
         add(
             Severity::Note,
             "metrics",

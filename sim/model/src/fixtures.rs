@@ -70,6 +70,7 @@ pub fn scenario() -> Scenario {
             arrivals: Arrivals::Poisson(Rate(0.8)),
             invocation: Invocation::Sync,
             request: Bytes(0),
+            body: None,
             retries: None,
         }],
         objectives: Vec::new(),

@@ -99,7 +99,7 @@ fn bodies(arguments: &LoadtestArguments, files: &mut Vec<(String, Vec<u8>)>) -> 
             }
             Ok(Some("@/scenario/bodies".to_owned()))
         }
-        BodySource::Text(_) | BodySource::Random => Ok(Some(text.clone())),
+        BodySource::Text(_) | BodySource::Workload => Ok(Some(text.clone())),
     }
 }
 

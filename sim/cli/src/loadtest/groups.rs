@@ -56,7 +56,7 @@ impl CallArguments {
         let body = match (&self.data, &self.data_binary) {
             (Some(text), _) => BodySource::data(text),
             (None, Some(text)) => BodySource::data_binary(text),
-            (None, None) => BodySource::Random,
+            (None, None) => BodySource::Workload,
         };
         PayloadOptions { method: self.method.clone(), headers: self.header.clone(), path: self.path.clone(), body }
     }

@@ -1,7 +1,8 @@
 //! The scenario of a load test, from a file or from flags, and the command that repeats it.
 
-use faas_lab_model::metrics::result::METRICS;
+use faas_lab_model::metrics::result::{METRICS, MetricInfo};
 use faas_lab_model::scenario::{BuiltIn, Scenario};
+use faas_lab_model::time::Span;
 
 use crate::args::LoadtestArguments;
 use crate::failure::Failure;
@@ -10,12 +11,19 @@ use crate::simulate::quoted;
 /// The scenario that `arguments` name or describe. What flags change is part of it, and so of the result.
 pub(super) fn scenario(arguments: &LoadtestArguments) -> Result<Scenario, Failure> {
     let given = match &arguments.scenario {
+        Some(path) if path.to_string_lossy().contains("://") => {
+            let message = format!("{} is an address, and no scenario", path.display());
+            return Err(Failure::new(message).help(BY_FLAGS));
+        }
         Some(path) => {
             let first = Scenario::load(path, &arguments.set)?;
             let overrides = overrides(arguments, &first)?;
             return Ok(Scenario::load(path, &overrides)?);
         }
-        None => arguments.function.as_deref().unwrap_or_default(),
+        None => match arguments.function.as_deref() {
+            Some(function) => function,
+            None => return Err(Failure::new("it is not said what is to be called").help(BY_FLAGS)),
+        },
     };
     if arguments.rate.is_none() && arguments.users.is_none() {
         return Err(Failure::new("it is not said how much is to be sent").help("add --rate 10, or --users 10"));
@@ -25,6 +33,10 @@ pub(super) fn scenario(arguments: &LoadtestArguments) -> Result<Scenario, Failur
     let overrides = overrides(arguments, &first)?;
     Ok(Scenario::parse("command-line.toml", &text, &overrides, &BuiltIn)?)
 }
+
+/// How to do without a scenario.
+const BY_FLAGS: &str = "name a scenario file; or say where and what: \
+                        faas-lab loadtest --gateway http://127.0.0.1:8080 --function hello --rate 10";
 
 /// What is not said otherwise. The function's work is its own business; arrivals come from the flags.
 fn text(function: &str, users: bool) -> String {
@@ -85,8 +97,12 @@ fn objective(text: &str) -> Result<String, Failure> {
         "errors" | "error" => "error_rate",
         other => other.strip_prefix("response_").unwrap_or(other),
     };
-    if !METRICS.iter().any(|known| known.key.strip_prefix("response_").unwrap_or(known.key) == key) {
+    let same = |known: &&MetricInfo| known.key.strip_prefix("response_").unwrap_or(known.key) == key;
+    let Some(known) = METRICS.iter().find(same) else {
         return Err(wrong("write a metric of result.json, such as p95, p99, mean, error_rate or cold_share"));
+    };
+    if known.unit == "s" && bound.parse::<Span>().is_err() {
+        return Err(wrong("a time needs a unit: write it as in 'p95<500ms' or 'p95<2s'"));
     }
     let value = match bound.parse::<f64>() {
         Ok(number) => number.to_string(),

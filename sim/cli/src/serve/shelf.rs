@@ -20,8 +20,9 @@ macro_rules! shipped {
 }
 
 /// Scenarios that come with the program.
-const SHIPPED: [(&str, &str); 13] = shipped!(
+const SHIPPED: [(&str, &str); 14] = shipped!(
     "pi4-k3s",
+    "local-face",
     "printr-timeouts",
     "retry-storm",
     "async-queue",

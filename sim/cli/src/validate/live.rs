@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 use faas_lab_calibration::{Bound, Row, Section, median};
+use faas_lab_model::metrics::measurement::ErrorReason;
 use faas_lab_model::metrics::result::{self, RunResult, metric};
 
 use crate::args::{Arguments, Command, LoadtestArguments, SimulateArguments, ValidateArguments};
@@ -77,6 +78,9 @@ pub(super) fn run(arguments: &ValidateArguments, scenario: &Path) -> Result<Vali
         let out = folder.join(format!("measured-{run}"));
         let outcome = loadtest::run(&load(arguments, scenario, &out)?)?;
         measured.push((read(&out)?, out));
+        if let Some(failure) = measured.last().and_then(|(result, _)| nobody(result)) {
+            return Err(failure);
+        }
         match outcome {
             Outcome::EndedEarly => {
                 worse = Some(Outcome::EndedEarly);
@@ -130,6 +134,21 @@ fn read(folder: &Path) -> Result<RunResult, Failure> {
     let path = folder.join(RESULT);
     let text = std::fs::read_to_string(&path).map_err(|error| Failure::with_path("read", &path, &error))?;
     RunResult::read(&text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
+}
+
+/// A gateway from which no answer came at all is no gateway that a model could be held against.
+fn nobody(result: &RunResult) -> Option<Failure> {
+    let measurement = result.measurement.as_deref()?;
+    let unanswered = |error: &&ErrorReason| error.status.is_none() && error.fault.is_some();
+    let silent: u64 = measurement.errors.iter().filter(unanswered).map(|error| error.count).sum();
+    let cause =
+        measurement.errors.first().and_then(|error| error.fault.as_deref()).filter(|_| silent == measurement.sent)?;
+    let message = format!("nothing answered at {}: all {silent} calls ended with {cause}", measurement.target.url);
+    Some(Failure::new(message).help(match cause {
+        "tls" => "--insecure takes any certificate",
+        "client-timeout" => "the longest wait is edge.client_timeout of the scenario: --set edge.client_timeout=60s allows more",
+        _ => "is it up, and is this its address? `faas-lab ping --gateway URL` asks it, `faas-lab up` starts one on this machine",
+    }))
 }
 
 /// One page with the measured curves over the simulated ones.

@@ -1,5 +1,6 @@
 //! `faas-lab ping`: a gateway that is there, one that is not, and stack files.
 
+use std::io::{BufRead as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::Value;
@@ -71,4 +72,27 @@ fn a_stack_file_is_checked_before_anything_is_deployed() {
     let missing = desk.run(&["ping", "--stack", "no.yml"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(stderr(&missing).contains("no.yml"), "{}", stderr(&missing));
+}
+
+/// A server that is no gateway answers, and is no gateway with a hundred faults.
+#[test]
+fn another_server_is_told_from_a_gateway() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = std::io::BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                if line == "\r\n" {
+                    let _ = reader.get_mut().write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+                }
+                line.clear();
+            }
+        }
+    });
+    let output = Desk::new().run(&["ping", "--gateway", &address]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert!(told.contains("not as an OpenFaaS-compatible gateway") && told.contains("--platform http"), "{told}");
 }

@@ -228,3 +228,40 @@ fn a_job_has_all_that_its_pods_need() {
         assert!(stderr(&refused).contains(word), "{}", stderr(&refused));
     }
 }
+
+/// What people type who know other tools.
+#[test]
+fn a_load_test_that_cannot_be_says_what_to_write() {
+    let desk = Desk::new();
+    for (words, told) in [
+        (&["loadtest"][..], "--function hello --rate 10"),
+        (&["loadtest", "http://127.0.0.1:8080/function/hello"], "--function hello --rate 10"),
+        (&["loadtest", "--function", "f"], "--users 10"),
+        (&["loadtest", "--function", "f", "--rate", "5", "--duration", "10"], "--duration"),
+        (&["loadtest", "--function", "f", "--rate", "5", "--timeout", "5x"], "units are"),
+        (&["loadtest", "--function", "f", "--rate", "5", "--objective", "p95<500"], "p95<500ms"),
+    ] {
+        let output = desk.run(words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(stderr(&output).contains(told), "{words:?}: {}", stderr(&output));
+    }
+}
+
+/// Nobody is there: the summary says so in words, and a validation refuses to judge.
+#[test]
+fn nobody_there_is_told_by_load_tests_too() {
+    let desk = Desk::new();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let address = address.to_string();
+    let words = ["loadtest", "--platform", "http", "--gateway", &address, "--function", "f", "--rate", "20"];
+    let said = String::from_utf8_lossy(&desk.run(&[&words[..], &["--duration", "1s"]].concat()).stdout).into_owned();
+    assert!(said.contains("What errors said") && said.contains("the connection was refused"), "{said}");
+
+    let scenario = "duration = \"1s\"\nwarmup = \"0s\"\n[function.f]\ndemand = \"1ms\"\n[[workload]]\nfunction = \"f\"\n\
+                    arrivals = { constant = \"20/s\" }\n";
+    desk.put("x.toml", scenario);
+    let output = desk.run(&["validate", "x.toml", "--platform", "http", "--gateway", &address]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(told.contains("nothing answered at") && told.contains("faas-lab ping"), "{told}");
+}

@@ -267,6 +267,7 @@ fn random_workload(dice: &mut Dice<'_>, index: usize, function: usize, pressure:
         arrivals,
         invocation: if dice.one_in(3) { Invocation::Async } else { Invocation::Sync },
         request: Bytes(dice.pick(&[0, 100_000])),
+        body: None,
         retries: dice.one_in(3).then(|| Retries {
             attempts: 1 + u32::from(dice.throw(3)),
             backoff: random_backoff(dice),

@@ -511,8 +511,24 @@ pub struct Workload {
     pub invocation: Invocation,
     /// Size of the request body.
     pub request: Bytes,
+    /// What a live call carries; `None`: random bytes of that size.
+    pub body: Option<Body>,
     /// Client retries; `None`: a failed request is not tried again.
     pub retries: Option<Retries>,
+}
+
+/// What the calls of a workload carry when they are sent to a live gateway. In a simulation only sizes count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// This text. `{wait}`, `{demand}`, `{wait_ms}` and `{demand_ms}` in it stand for what the simulated request is born with.
+    Text(String),
+    /// A JPEG of so many pixels that the load tester draws, the same for every call.
+    Picture {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
 }
 
 /// How a function is invoked.

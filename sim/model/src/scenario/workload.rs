@@ -7,7 +7,7 @@ use super::library::Library;
 use super::read::{Alternative, At, Word, meant, valued};
 use super::trace;
 use super::tree::Value;
-use super::{Arrivals, BatchSize, Cron, Invocation, MmppState, Retries, ShapePoint, Users, Workload};
+use super::{Arrivals, BatchSize, Body, Cron, Invocation, MmppState, Retries, ShapePoint, Users, Workload};
 use crate::time::{SimTime, Span};
 use crate::units::Rate;
 
@@ -43,6 +43,11 @@ pub(super) fn workload(at: &mut At<'_>, around: &Surroundings<'_>) -> Option<Wor
             at.word("a way to invoke", INVOCATIONS)
         });
         let request = fields.or("request", "Size of the request body.", "0B", bytes);
+        let body = fields.optional(
+            "body",
+            "What a call carries when it is sent to a live gateway; default: random bytes of the size of `request`.",
+            |at| at.choice("a body", BODIES),
+        );
         let retries = fields.optional("retries", "What a client does after a failure. Default: nothing.", retries);
         let arrivals = match (fields.has("arrivals"), fields.has("users")) {
             (true, true) => fields.refuse_field(
@@ -63,6 +68,7 @@ pub(super) fn workload(at: &mut At<'_>, around: &Surroundings<'_>) -> Option<Wor
             arrivals: arrivals?,
             invocation,
             request,
+            body,
             retries,
         })
     })
@@ -71,6 +77,28 @@ pub(super) fn workload(at: &mut At<'_>, around: &Surroundings<'_>) -> Option<Wor
 const INVOCATIONS: &[Word<Invocation>] = &[
     ("sync", "The client waits for the answer.", Invocation::Sync),
     ("async", "The client gets 202; a queue worker makes the call.", Invocation::Async),
+];
+
+/// More than this no camera takes, and drawing it would take long.
+const MOST_PIXELS: u32 = 10_000;
+
+const BODIES: &[Alternative<Body>] = &[
+    valued(
+        "text",
+        "A text, in which {wait}, {demand}, {wait_ms} and {demand_ms} stand for what the simulated request is born with.",
+        |at| at.text("a text").map(Body::Text),
+    ),
+    valued("picture", "A JPEG that is drawn, of so many pixels, such as \"640x436\".", |at| {
+        let text = at.text("a size such as \"640x436\"")?;
+        let side = |digits: &str| digits.trim().parse().ok().filter(|side| (16..=MOST_PIXELS).contains(side));
+        match text.split_once('x').and_then(|(width, height)| side(width).zip(side(height))) {
+            Some((width, height)) => Some(Body::Picture { width, height }),
+            None => at.refuse(
+                format!("{text:?} is no size of a picture"),
+                format!("write WIDTHxHEIGHT, each from 16 to {MOST_PIXELS}, such as \"640x436\""),
+            ),
+        }
+    }),
 ];
 
 fn users(at: &mut At<'_>) -> Option<Users> {
@@ -372,6 +400,27 @@ fn cron_field(field: &str, name: &str, low: u64, high: u64) -> Result<u64, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::{BuiltIn, Scenario};
+
+    #[test]
+    fn what_a_live_call_carries_is_a_text_or_a_picture() {
+        let read = |body: &str| {
+            let text = format!(
+                "duration = \"1m\"\n[function.f]\ndemand = \"1ms\"\n[[workload]]\nfunction = \"f\"\n\
+                 arrivals = {{ poisson = \"1/s\" }}\n{body}\n"
+            );
+            let read = Scenario::parse("x.toml", &text, &[], &BuiltIn);
+            read.map(|scenario| scenario.workloads[0].body.clone()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read("").expect("valid"), None);
+        assert_eq!(read("body = { text = \"{wait}\" }").expect("valid"), Some(Body::Text("{wait}".into())));
+        let picture = Body::Picture { width: 640, height: 436 };
+        assert_eq!(read("body = { picture = \"640x436\" }").expect("valid"), Some(picture));
+        for wrong in ["640", "640x", "0x0", "15x16", "10001x100", "-1x5", "a x b"] {
+            let error = read(&format!("body = {{ picture = \"{wrong}\" }}")).expect_err(wrong);
+            assert!(error.contains("640x436"), "{wrong}: {error}");
+        }
+    }
 
     #[test]
     fn crontab_lines_become_bits() {

@@ -1,0 +1,140 @@
+//! A server that knows what it did, to hold load testers against: `bench/known_server.py` drives it.
+//!
+//! ```text
+//! known_server PORT SERVICE_MICROSECONDS
+//! GET /reset?rate=1000&stall_from=5&stall_seconds=2   forgets all; the stall counts from the first request after this
+//! GET /report                                          what it has seen since, as JSON
+//! anything else                                        "done", after the service time
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+/// As many requests are remembered one by one: enough for accuracy, little enough for runs of millions.
+const STAMPS: usize = 2_000_000;
+
+#[derive(Default)]
+struct Seen {
+    rate: f64,
+    stall: Option<(Duration, Duration)>,
+    count: u64,
+    /// Came, answered.
+    stamps: Vec<(Instant, Instant)>,
+}
+
+#[derive(Clone)]
+struct Server {
+    service: Duration,
+    seen: Arc<Mutex<Seen>>,
+    /// A thread that sleeps on the kernel's fine timer: a runtime's timers have a grid of a millisecond.
+    sleeper: Sender<(Instant, oneshot::Sender<()>)>,
+}
+
+impl Server {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = || arguments.next().and_then(|word| word.parse::<u64>().ok()).ok_or("PORT SERVICE_MICROSECONDS");
+    let (port, service) = (u16::try_from(number()?)?, Duration::from_micros(number()?));
+    let (sleeper, naps) = channel::<(Instant, oneshot::Sender<()>)>();
+    std::thread::spawn(move || {
+        let own = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+        let number = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let _ = std::fs::write(format!("/proc/{number}/timerslack_ns"), "1");
+        // All take equally long, so who comes first is done first.
+        for (until, done) in naps {
+            std::thread::sleep(until.saturating_duration_since(Instant::now()));
+            let _ = done.send(());
+        }
+    });
+    let server = Server { service, seen: Arc::default(), sleeper };
+    let app =
+        Router::new().route("/reset", get(reset)).route("/report", get(report)).fallback(answer).with_state(server);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+        axum::serve(axum::serve::ListenerExt::tap_io(listener, |tcp| _ = tcp.set_nodelay(true)), app).await
+    })?;
+    Ok(())
+}
+
+async fn answer(State(server): State<Server>) -> &'static str {
+    let came = Instant::now();
+    let stalled = {
+        let mut seen = server.seen();
+        seen.count += 1;
+        let first = seen.stamps.first().map_or(came, |stamp| stamp.0);
+        if seen.stamps.is_empty() {
+            // The first request is there before it is answered: stalls count from it.
+            seen.stamps.push((came, came + server.service));
+        }
+        seen.stall.map(|(from, to)| (first + from, first + to)).filter(|(from, to)| came >= *from && came < *to)
+    };
+    if let Some((_, to)) = stalled {
+        tokio::time::sleep_until(to.into()).await;
+    }
+    if !server.service.is_zero() {
+        let (done, awake) = oneshot::channel();
+        let _ = server.sleeper.send((Instant::now() + server.service, done));
+        let _ = awake.await;
+    }
+    let mut seen = server.seen();
+    if seen.count > 1 && seen.stamps.len() < STAMPS {
+        seen.stamps.push((came, Instant::now()));
+    }
+    "done"
+}
+
+async fn reset(State(server): State<Server>, Query(query): Query<BTreeMap<String, f64>>) -> &'static str {
+    let seconds = |key: &str| Duration::from_secs_f64(query.get(key).copied().unwrap_or_default().max(0.0));
+    let (from, length) = (seconds("stall_from"), seconds("stall_seconds"));
+    *server.seen() = Seen {
+        rate: query.get("rate").copied().unwrap_or_default(),
+        stall: (!length.is_zero()).then_some((from, from + length)),
+        ..Seen::default()
+    };
+    "forgotten"
+}
+
+/// Service times, and how far requests came from where a schedule of equal gaps has them: from the line of this rate on
+/// which the earliest one lies.
+async fn report(State(server): State<Server>) -> Json<Value> {
+    let seen = server.seen();
+    let mut came: Vec<Instant> = seen.stamps.iter().map(|stamp| stamp.0).collect();
+    came.sort();
+    let mut service: Vec<f64> = seen.stamps.iter().map(|stamp| (stamp.1 - stamp.0).as_secs_f64()).collect();
+    service.sort_by(f64::total_cmp);
+    let behind = |first: Instant| {
+        let due = |k: usize| k as f64 / seen.rate;
+        came.iter().enumerate().map(move |(k, at)| (*at - first).as_secs_f64() - due(k)).collect::<Vec<f64>>()
+    };
+    let schedule = came.first().filter(|_| seen.rate > 0.0).map(|first| {
+        let mut behind = behind(*first);
+        let earliest = behind.iter().copied().fold(f64::INFINITY, f64::min);
+        behind.iter_mut().for_each(|error| *error -= earliest);
+        behind.sort_by(f64::total_cmp);
+        behind
+    });
+    let at = |sorted: &[f64], q: f64| {
+        let place = (q * sorted.len() as f64).ceil() as usize;
+        sorted.get(place.clamp(1, sorted.len().max(1)) - 1).map(|seconds| seconds * 1e3)
+    };
+    Json(json!({
+        "count": seen.count,
+        "service_p50_ms": at(&service, 0.5),
+        "service_p99_ms": at(&service, 0.99),
+        "schedule_error_p50_ms": schedule.as_deref().and_then(|sorted| at(sorted, 0.5)),
+        "schedule_error_p99_ms": schedule.as_deref().and_then(|sorted| at(sorted, 0.99)),
+    }))
+}
