@@ -77,7 +77,7 @@ impl Functions {
     }
 
     /// Reads a deployment's labels as a function of this gateway would.
-    pub(crate) fn settings(&self, deployment: &FunctionDeployment) -> Result<Settings, String> {
+    fn settings(&self, deployment: &FunctionDeployment) -> Result<Settings, String> {
         Settings::read(deployment, &self.default_policy)
     }
 

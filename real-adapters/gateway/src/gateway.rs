@@ -1,5 +1,6 @@
 //! The gateway: what there is of it, and the way of a request through it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -118,10 +119,7 @@ impl Gateway {
             ..Limits::default()
         };
         let inner = self.inner.clone();
-        let answer = move |request: Request<Body>, peer: Option<SocketAddr>| {
-            let inner = inner.clone();
-            async move { inner.answer(request, peer).await }
-        };
+        let answer = move |request, peer| inner.clone().answer(Box::new(request), peer);
         let api = serve(listener, limits.clone(), answer, shutdown);
         let Some(metrics) = metrics else { return api.await };
         let inner = self.inner.clone();
@@ -152,12 +150,19 @@ impl Drop for Gateway {
 
 impl Inner {
     /// Finds out what is asked for, and answers.
-    pub(crate) async fn answer(self: Arc<Self>, request: Request<Body>, peer: Option<SocketAddr>) -> Response<Body> {
-        let uri = request.uri().clone();
-        let decoded = match route::clean(uri.path()) {
+    ///
+    /// The ways other than an invocation's are boxed: its future is moved about, and there is one for each call that waits.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Box<Request<Body>>,
+        peer: Option<SocketAddr>,
+    ) -> Response<Body> {
+        // A copy: part of the request, it would keep the whole of what was read in memory for as long as the call takes.
+        let path = request.uri().path().to_owned();
+        let decoded = match route::clean(&path) {
             Cleaned::Path(path) => path,
             Cleaned::Elsewhere(mut straight) => {
-                if let Some(query) = uri.query() {
+                if let Some(query) = request.uri().query() {
                     straight = format!("{straight}?{query}");
                 }
                 return reply::redirect(StatusCode::MOVED_PERMANENTLY, &straight);
@@ -167,14 +172,14 @@ impl Inner {
         match Route::find(request.method(), &decoded) {
             Ok(Route::Invoke(target)) => {
                 // A path that came encoded is encoded again, as Go does; others are passed on as they are.
-                if matches!(decoded, std::borrow::Cow::Borrowed(_)) {
-                    self.invoke(target.function, target.path, request, peer).await
-                } else {
-                    self.invoke(target.function, &route::encode(target.path), request, peer).await
-                }
+                let path = match &decoded {
+                    Cow::Borrowed(_) => Cow::Borrowed(target.path),
+                    Cow::Owned(_) => Cow::Owned(route::encode(target.path)),
+                };
+                self.invoke(target.function, &path, request, peer).await
             }
-            Ok(Route::InvokeLater(target)) => self.invoke_later(target, request, peer).await,
-            Ok(Route::Cancel(call_id)) => self.cancel(call_id).await,
+            Ok(Route::InvokeLater(target)) => Box::pin(self.invoke_later(target, *request, peer)).await,
+            Ok(Route::Cancel(call_id)) => Box::pin(self.cancel(call_id)).await,
             Ok(Route::Health) => reply::text(StatusCode::OK, "OK"),
             Ok(Route::Root) => reply::redirect(StatusCode::TEMPORARY_REDIRECT, "/ui/"),
             Ok(Route::Store) => reply::json(&self.options.store),
@@ -187,7 +192,7 @@ impl Inner {
                 if allowed.is_some_and(|credentials| !auth::is_allowed(credentials, request.headers())) {
                     return reply::unauthorized();
                 }
-                self.system(route, request).await
+                Box::pin(self.system(route, *request)).await
             }
             Err(Refusal::NotFound) => reply::not_found(),
             Err(Refusal::WrongVerb) => reply::empty(StatusCode::METHOD_NOT_ALLOWED),

@@ -66,11 +66,13 @@ impl Arrival {
 
 impl Inner {
     /// Invokes a function; `path` is below it and encoded. Always an answer.
+    ///
+    /// The request is boxed because it passes through futures that would each have room for it.
     pub(crate) async fn invoke(
         &self,
         name: &str,
         path: &str,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
         peer: Option<SocketAddr>,
     ) -> Response<Body> {
         let Some(function) = self.functions.get(name) else { return unknown(name) };
@@ -89,7 +91,7 @@ impl Inner {
     }
 
     /// Gets a replica, hands the request over and waits for the answer's head.
-    async fn deliver(&self, function: &Arc<Function>, mut request: Request<Body>) -> Response<Body> {
+    async fn deliver(&self, function: &Arc<Function>, mut request: Box<Request<Body>>) -> Response<Body> {
         let mut held = None;
         let mut call = None;
         let mut deadline = None;
@@ -97,7 +99,7 @@ impl Inner {
             let lease = match function.admit() {
                 Admission::Granted(lease) => lease,
                 Admission::Refused(refused) => return refusal(function, refused, &mut call),
-                Admission::Held(ticket) => match self.hold(function, ticket, &mut held).await {
+                Admission::Held(ticket) => match Box::pin(self.hold(function, ticket, &mut held)).await {
                     Ok(lease) => lease,
                     Err(refusal) => return refusal,
                 },
@@ -136,7 +138,7 @@ impl Inner {
                 Err(SendError { unsent: Some(Unsent { request: again }), .. }) => {
                     function.metrics.retried.inc();
                     lease.unreachable();
-                    request = *again;
+                    request = again;
                 }
                 Err(SendError { error, .. }) => {
                     return ended(call, by(cannot_reach(function, &error), function, &lease, held));
@@ -233,7 +235,7 @@ fn dress(request: &mut Request<Body>, arrival: &Arrival, peer: Option<SocketAddr
 }
 
 /// Sends over a kept or a new connection.
-async fn send(lease: &Lease, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
+async fn send(lease: &Lease, mut request: Box<Request<Body>>) -> Result<Response<Body>, SendError> {
     loop {
         match lease.link().client.try_send(request).await {
             Err(SendError {
@@ -242,7 +244,7 @@ async fn send(lease: &Lease, mut request: Request<Body>) -> Result<Response<Body
             }) if source.kind() == std::io::ErrorKind::WouldBlock => {
                 // It lives, but does not keep up with accepting; the upstream timeout ends this.
                 tokio::time::sleep(FULL_QUEUE).await;
-                request = *again;
+                request = again;
             }
             sent => return sent,
         }

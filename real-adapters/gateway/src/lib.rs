@@ -26,6 +26,7 @@ mod scaler;
 pub mod triggers;
 mod ui;
 
+pub use api::check_deployment;
 pub use decisions::{Entry, Policy, Seen};
 pub use gateway::{Gateway, GatewayError};
 pub use labels::Settings;

@@ -138,7 +138,7 @@ impl Invoker for ThroughGateway {
         let response = match target.parse() {
             Ok(uri) => {
                 *request.uri_mut() = uri;
-                self.0.invoke(&invocation.function, &path, request, None).await
+                self.0.invoke(&invocation.function, &path, Box::new(request), None).await
             }
             Err(_) => reply::internal(StatusCode::BAD_REQUEST, "the query cannot be sent on"),
         };

@@ -12,11 +12,14 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -25,7 +28,7 @@ use thiserror::Error;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-use crate::body::{Body, root_cause};
+use crate::body::{Body, BodyError, root_cause};
 use crate::endpoint::Endpoint;
 use crate::hearing::Hearing;
 
@@ -157,31 +160,43 @@ impl Client {
     /// The request's target is written as it is (`forward::origin_form` makes it right), and it must carry its `Host`. On a
     /// connection that turns out to be closed, a request that was not sent goes over the next one; so does one that was sent
     /// in vain if it has no body and a method that may be repeated.
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, ClientError> {
-        self.try_send(request).await.map_err(|failed| failed.error)
+    pub fn send(
+        &self,
+        request: impl Into<Box<Request<Body>>>,
+    ) -> impl Future<Output = Result<Response<Body>, ClientError>> + Send {
+        self.try_send(request.into()).map_err(|failed| failed.error)
     }
 
     /// As [`Client::send`], but a request that nobody was there to take comes back, to be sent elsewhere.
-    pub async fn try_send(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
+    ///
+    /// Boxed, because the futures of calls that wait are most of a busy process's memory, and would hold the request several
+    /// times.
+    pub async fn try_send(&self, mut request: Box<Request<Body>>) -> Result<Response<Body>, SendError> {
         while let Some(mut connection) = self.pool.take() {
             let again = repeatable(&request);
             match connection.send(request).await {
                 Ok(response) => return Ok(self.pool.answered(response, connection)),
                 Err(mut failed) => match (failed.take_message(), again) {
-                    (Some(unsent), _) => request = unsent,
+                    (Some(unsent), _) => request = whole(unsent),
                     (None, Some(again)) if failed.error().is_incomplete_message() => request = again,
                     (None, _) => return Err(self.explain(failed.into_error()).into()),
                 },
             }
         }
+        // The rarer way, boxed for the same reason.
+        Box::pin(self.send_anew(request)).await
+    }
+
+    /// Sends over a new connection.
+    async fn send_anew(&self, request: Box<Request<Body>>) -> Result<Response<Body>, SendError> {
         let mut connection = match self.connect().await {
             Ok(connection) => connection,
-            Err(error) => return Err(SendError { error, unsent: Some(Unsent { request: Box::new(request) }) }),
+            Err(error) => return Err(SendError { error, unsent: Some(Unsent { request }) }),
         };
         match connection.send(request).await {
             Ok(response) => Ok(self.pool.answered(response, connection)),
             Err(mut failed) => {
-                let unsent = failed.take_message().map(|request| Unsent { request: Box::new(request) });
+                let unsent = failed.take_message().map(|request| Unsent { request: whole(request) });
                 Err(SendError { error: self.explain(failed.into_error()), unsent })
             }
         }
@@ -221,7 +236,7 @@ impl fmt::Debug for Client {
 }
 
 /// A copy of a request that may be sent twice.
-fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
+fn repeatable(request: &Request<Body>) -> Option<Box<Request<Body>>> {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !safe || !request.body().is_empty() {
         return None;
@@ -231,7 +246,41 @@ fn repeatable(request: &Request<Body>) -> Option<Request<Body>> {
     *copy.uri_mut() = request.uri().clone();
     *copy.version_mut() = request.version();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    Some(Box::new(copy))
+}
+
+/// What was not sent, as it was.
+fn whole(unsent: Request<Outgoing>) -> Box<Request<Body>> {
+    Box::new(unsent.map(|body| body.0.map_or_else(Body::empty, |body| *body)))
+}
+
+/// A request's body on its way to a connection's queue, which has room for dozens of requests and keeps it.
+struct Outgoing(Option<Box<Body>>);
+
+impl Outgoing {
+    fn new(body: Body) -> Outgoing {
+        Outgoing((!body.is_empty()).then(|| Box::new(body)))
+    }
+}
+
+impl HttpBody for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().0 {
+            Some(body) => Pin::new(&mut **body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|body| body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.size_hint())
+    }
 }
 
 impl Pool {
@@ -293,20 +342,24 @@ impl Pool {
 
 /// A connection and who drives it.
 struct Connection {
-    sender: SendRequest<Body>,
+    sender: SendRequest<Outgoing>,
     /// Driven by whoever sends; `None` once it has a task of its own, or has ended.
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
 }
 
 impl Connection {
     /// Sends a request and waits for the head of its answer.
-    async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+    async fn send(
+        &mut self,
+        request: Box<Request<Body>>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request.map(Outgoing::new))));
         let driver = &mut self.driver;
-        if driver.is_none() {
-            return answer.await;
-        }
+        let alone = driver.is_none();
         poll_fn(|cx| {
+            if alone {
+                return answer.as_mut().poll(cx);
+            }
             if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
                 // Dropped, it says to whoever waits how it ended.
                 *driver = None;
@@ -351,7 +404,7 @@ async fn sweep(pool: Weak<Pool>, timeout: Duration) {
 /// A connection in use, driven by its own task. Dropped before the response was read to its end, the connection closes.
 pub(crate) struct Lease {
     pool: Arc<Pool>,
-    sender: SendRequest<Body>,
+    sender: SendRequest<Outgoing>,
 }
 
 impl Lease {

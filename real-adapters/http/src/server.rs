@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -153,15 +154,14 @@ impl Connection {
         let service = service_fn(move |request: Request<Incoming>| {
             pace.call_begins(!request.body().is_end_stream());
             let call = Call(pace.clone());
-            let answer = handler(request.map(|body| Body::reading(body, &pace)), peer);
             let pace = pace.clone();
-            async move {
-                let response = answer.await;
+            // Not a block that waits: it would have room for the handler's future twice.
+            handler(request.map(|body| Body::reading(body, &pace)), peer).map(move |response| {
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     pace.tunnel_begins();
                 }
                 Ok::<_, Infallible>(response.map(|body| body.calling(call)))
-            }
+            })
         });
         let io = TokioIo::new(Timed::new(stream, self.pace));
         let mut connection = pin!(self.builder.serve_connection(io, service).with_upgrades());

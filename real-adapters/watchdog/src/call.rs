@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, StatusCode};
 
 use crate::log::{human_size, log_soon};
 use crate::metrics::{Metrics, method_label};
@@ -70,8 +70,9 @@ pub(crate) struct Record {
     began: Instant,
     place: Option<Place>,
     metrics: Option<(Arc<Metrics>, &'static str)>,
-    /// What is asked, unless a probe asks.
-    asked: Option<(Method, Uri)>,
+    /// What is asked, unless a probe asks. The target is a copy: part of the request, it would keep the whole of what was
+    /// read in memory for as long as the call takes.
+    asked: Option<(Method, Box<str>)>,
     call_id: Option<String>,
     style: StatusText,
     status: StatusCode,
@@ -96,7 +97,7 @@ impl Record {
             began: Instant::now(),
             place,
             metrics: metrics.map(|metrics| (metrics.clone(), method_label(request.method()))),
-            asked: (!probe).then(|| (request.method().clone(), request.uri().clone())),
+            asked: (!probe).then(|| (request.method().clone(), request.uri().to_string().into())),
             call_id: call_id
                 .then(|| header("x-call-id").map_or("none".into(), |id| String::from_utf8_lossy(id).into_owned())),
             style,
@@ -129,7 +130,7 @@ impl Drop for Record {
         if let Some((metrics, method)) = &self.metrics {
             metrics.ends(self.status, method, span);
         }
-        let Some((method, uri)) = &self.asked else { return };
+        let Some((method, target)) = &self.asked else { return };
         let status = self.status.as_u16();
         let (space, reason) = match (self.style, self.status.canonical_reason()) {
             (StatusText::Reason, Some(reason)) => (" ", reason),
@@ -139,7 +140,7 @@ impl Drop for Record {
         let size = human_size(self.bytes);
         let seconds = span.as_secs_f64();
         log_soon(format_args!(
-            "{method} {uri} - {status}{space}{reason} - ContentLength: {size} ({seconds:.4}s){open}{id}{close}"
+            "{method} {target} - {status}{space}{reason} - ContentLength: {size} ({seconds:.4}s){open}{id}{close}"
         ));
     }
 }

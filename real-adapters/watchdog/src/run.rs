@@ -158,7 +158,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = Stop>) -> Result
     if let Some(at) = config.metrics.clone() {
         tokio::spawn(metrics.clone().serve(at));
     }
-    let service = Service::new(config.clone(), function, metrics, health.clone());
+    let service = Arc::new(Service::new(config.clone(), function, metrics, health.clone()));
     let drain_until = OnceLock::new();
     let told = async {
         let stop = shutdown.await;

@@ -19,7 +19,7 @@ use crate::spool::Spool;
 use crate::streaming::content_type;
 
 /// Answers a call; the process goes on when its caller has gone.
-pub(crate) async fn call(config: Arc<Config>, request: Parts, body: Body, record: Record) -> Response<Body> {
+pub(crate) async fn call(config: Arc<Config>, request: Parts, body: Body, record: Box<Record>) -> Response<Body> {
     let answered = tokio::spawn(async move {
         let mut record = record;
         let response = match config.mode {

@@ -19,7 +19,9 @@ use crate::upstream::{Function, Listening, probe};
 use crate::{serializing, streaming};
 
 /// A watchdog's state, shared by its connections.
-#[derive(Clone, Debug)]
+///
+/// Requests and records are boxed on their way: it goes through many futures, each of which would have room for them.
+#[derive(Debug)]
 pub(crate) struct Service {
     config: Arc<Config>,
     function: Option<Function>,
@@ -77,8 +79,12 @@ impl Service {
     }
 
     /// Answers a request.
-    pub(crate) fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + use<> {
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let service = self.clone();
+        let request = Box::new(request);
         async move {
             if request.method() == Method::CONNECT {
                 // An answer of 2xx would make a tunnel of the connection, to nowhere.
@@ -101,7 +107,7 @@ impl Service {
         }
     }
 
-    async fn ready(&self, request: Request<Body>) -> Response<Body> {
+    async fn ready(&self, request: Box<Request<Body>>) -> Response<Body> {
         if request.method() != Method::GET {
             return empty(StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -115,10 +121,10 @@ impl Service {
         let Some(path) = &self.config.ready_path else { return empty(StatusCode::OK) };
         let request = probe(path);
         let record = Record::new(&request, None, None, self.status_text(), self.config.log_call_id);
-        self.run(request, record).await
+        self.run(Box::new(request), Box::new(record)).await
     }
 
-    async fn call(&self, request: Request<Body>) -> Response<Body> {
+    async fn call(&self, request: Box<Request<Body>>) -> Response<Body> {
         let (place, refused) = match self.places.take() {
             Ok(place) => (Some(place), None),
             Err(full) => (None, Some(full)),
@@ -132,15 +138,15 @@ impl Service {
         }
         let style = self.status_text();
         let record = Record::new(&request, place, Some(&self.metrics), style, self.config.log_call_id);
-        self.run(request, record).await
+        self.run(request, Box::new(record)).await
     }
 
-    async fn run(&self, request: Request<Body>, record: Record) -> Response<Body> {
+    async fn run(&self, request: Box<Request<Body>>, record: Box<Record>) -> Response<Body> {
         if let Some(function) = &self.function {
             return function.call(request, record).await;
         }
         if self.config.mode == Mode::Static {
-            return Box::pin(file(&self.config, request, record)).await;
+            return Box::pin(file(&self.config, *request, record)).await;
         }
         let (parts, body) = request.into_parts();
         match self.config.mode {
@@ -158,7 +164,7 @@ impl Service {
 }
 
 /// Mode static: a file of the folder, an `index.html` for a folder of it.
-async fn file(config: &Config, request: Request<Body>, mut record: Record) -> Response<Body> {
+async fn file(config: &Config, request: Request<Body>, mut record: Box<Record>) -> Response<Body> {
     let answer = ServeDir::new(&config.static_path).try_call(request).await;
     let response = match answer {
         Ok(found) if found.status() == StatusCode::NOT_FOUND => plain(StatusCode::NOT_FOUND, "404 page not found\n"),

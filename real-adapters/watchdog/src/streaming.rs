@@ -18,7 +18,7 @@ use crate::metrics::plain;
 use crate::process::{Ending, Input, Sink, Stderr, run};
 
 /// Answers a call. The response's head goes out with the first output, or when there is none.
-pub(crate) async fn call(config: Arc<Config>, request: Parts, body: Body, mut record: Record) -> Response<Body> {
+pub(crate) async fn call(config: Arc<Config>, request: Parts, body: Body, mut record: Box<Record>) -> Response<Body> {
     let Some(environment) = cgi::environment(&config, &request) else {
         record.set_status(StatusCode::BAD_REQUEST);
         return plain(StatusCode::BAD_REQUEST, "the path contains a zero byte\n");
@@ -57,7 +57,7 @@ struct Output {
     buffer: Option<GoBuffer>,
     /// Bytes are being sent. If they still are when the process has ended, they were given up.
     sending: bool,
-    record: Record,
+    record: Box<Record>,
 }
 
 impl Output {

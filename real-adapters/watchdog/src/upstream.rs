@@ -67,15 +67,18 @@ impl Function {
     }
 
     /// Answers a call.
-    pub(crate) async fn call(&self, mut request: Request<Body>, mut record: Record) -> Response<Body> {
+    pub(crate) async fn call(&self, mut request: Box<Request<Body>>, mut record: Box<Record>) -> Response<Body> {
         let flowing = flows(request.headers());
         // No other protocol: in HTTP/2 a client could speak to the function past everything that stands before it.
-        let tunnel = is_web_socket(request.headers()).then(|| hyper::upgrade::on(&mut request));
+        let tunnel = is_web_socket(request.headers()).then(|| hyper::upgrade::on(&mut *request));
         let limit = if flowing { None } else { self.limit(request.headers()) };
         let deadline = limit.map(|limit| Instant::from_std(record.began()) + limit);
         self.address(&mut request, tunnel.is_some());
         let answer = async {
-            self.listens().await;
+            // Boxed, as what is waited for but once.
+            if self.listening() == Listening::NotYet {
+                Box::pin(self.listens()).await;
+            }
             self.client.send(request).await
         };
         let answer = match deadline {
@@ -139,17 +142,15 @@ impl Function {
 
     /// Waits until the function listens, or never will.
     async fn listens(&self) {
-        if self.listening() == Listening::NotYet {
-            // An error means that its watcher is gone, with the process: then the call finds that nobody answers.
-            let _ = self.listening.clone().wait_for(|&now| now != Listening::NotYet).await;
-        }
+        // An error means that its watcher is gone, with the process: then the call finds that nobody answers.
+        let _ = self.listening.clone().wait_for(|&now| now != Listening::NotYet).await;
     }
 
     async fn relay(
         &self,
         response: Response<Body>,
         deadline: Option<Instant>,
-        mut record: Record,
+        mut record: Box<Record>,
         flowing: bool,
     ) -> Response<Body> {
         let (head, mut body) = response.into_parts();
@@ -174,8 +175,11 @@ impl Function {
         }
         // Go's server does not send a head before its buffer is full, either.
         let mut relayed = Body::boxed(relayed);
-        let first = relayed.data().await;
-        Response::from_parts(head, Body::boxed(Begun { first, rest: relayed }))
+        Box::pin(async {
+            let first = relayed.data().await;
+            Response::from_parts(head, Body::boxed(Begun { first, rest: relayed }))
+        })
+        .await
     }
 }
 
@@ -194,7 +198,7 @@ fn explain(error: &ClientError) -> StatusCode {
     StatusCode::INTERNAL_SERVER_ERROR
 }
 
-fn refuse(status: StatusCode, mut record: Record) -> Response<Body> {
+fn refuse(status: StatusCode, mut record: Box<Record>) -> Response<Body> {
     record.set_status(status);
     let mut response = Response::new(Body::empty().guarded(record));
     *response.status_mut() = status;
@@ -203,7 +207,11 @@ fn refuse(status: StatusCode, mut record: Record) -> Response<Body> {
 }
 
 /// Connects both sides of a connection that stops to speak HTTP.
-fn switch(client: Option<hyper::upgrade::OnUpgrade>, mut response: Response<Body>, record: Record) -> Response<Body> {
+fn switch(
+    client: Option<hyper::upgrade::OnUpgrade>,
+    mut response: Response<Body>,
+    record: Box<Record>,
+) -> Response<Body> {
     let function = hyper::upgrade::on(&mut response);
     let Some(client) = client else { return refuse(StatusCode::INTERNAL_SERVER_ERROR, record) };
     tokio::spawn(async move {
@@ -249,7 +257,7 @@ struct Relayed {
     known: bool,
     timer: Option<Timer>,
     buffer: Option<GoBuffer>,
-    record: Record,
+    record: Box<Record>,
 }
 
 impl HttpBody for Relayed {

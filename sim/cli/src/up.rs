@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
-use faas_lab_gateway::{Gateway, Options as GatewayOptions, triggers};
+use faas_lab_gateway::{Gateway, Options as GatewayOptions, check_deployment, triggers};
 use faas_lab_http::{Drained, Endpoint, Listener};
 use faas_lab_provider::api::{DEFAULT_NAMESPACE, FunctionDeployment, Secret};
 use faas_lab_provider::{Embedded, Emulation, ImageManifest, Options, Provider, ProviderError, WatchdogCommand};
@@ -195,6 +195,8 @@ impl Platform<'_> {
         }
         for deployment in wanted {
             let name = deployment.service.clone();
+            check_deployment(&deployment, &GatewayOptions::default().default_policy)
+                .map_err(|why| Failure::new(format!("{name} cannot be deployed: {why}")))?;
             let deployed = match self.provider.update(deployment.clone()).await {
                 Err(ProviderError::Unknown(_)) => self.provider.deploy(deployment).await,
                 result => result,

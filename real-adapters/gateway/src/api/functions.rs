@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::{Refused, function_name, namespace, query, read, refused};
 use crate::function::Function;
 use crate::gateway::Inner;
+use crate::labels::Settings;
 use crate::reply;
+use crate::triggers;
 
 /// How long a client waits for a removal; calls under way may take longer, and end all the same.
 const REMOVAL_SEEN: Duration = Duration::from_secs(1);
@@ -194,7 +196,7 @@ impl Inner {
         if deployment.namespace.is_empty() {
             deployment.namespace = DEFAULT_NAMESPACE.to_owned();
         }
-        match check(&deployment).and_then(|()| self.functions.settings(&deployment).map(drop)) {
+        match check_deployment(&deployment, &self.options.default_policy) {
             Ok(()) => Ok(deployment),
             Err(why) => Err(reply::text(StatusCode::BAD_REQUEST, format!("validation failed: {why}"))),
         }
@@ -248,13 +250,23 @@ fn name_of(deployment: &FunctionDeployment) -> FunctionName {
     FunctionName { namespace: deployment.namespace.clone(), name: deployment.service.clone() }
 }
 
+/// Whether a gateway takes a deployment; why not, otherwise. `default_policy` is that of its [`crate::Options`].
+///
+/// # Errors
+/// What is wrong with names, image, labels or schedule, and what to write instead.
+pub fn check_deployment(deployment: &FunctionDeployment, default_policy: &str) -> Result<(), String> {
+    check(deployment)?;
+    Settings::read(deployment, default_policy)?;
+    triggers::check_schedule(&deployment.annotations, SystemTime::now())
+}
+
 /// Names and image, in the words of the original.
 fn check(deployment: &FunctionDeployment) -> Result<(), String> {
     if deployment.service.is_empty() {
         return Err("service: is required".to_owned());
     }
     for (field, name) in [("service", &deployment.service), ("namespace", &deployment.namespace)] {
-        if !is_dns_label(name) {
+        if !is_dns_label(name) && !(field == "namespace" && name.is_empty()) {
             return Err(format!("{field}: ({name}) is invalid, must be a valid DNS entry"));
         }
     }

@@ -9,6 +9,8 @@ mod secrets;
 
 use std::sync::Arc;
 
+pub use functions::check_deployment;
+
 use faas_lab_http::Body;
 use faas_lab_http::body::CollectError;
 use faas_lab_provider::ProviderError;

@@ -1,4 +1,5 @@
-//! Functions with `topic: cron-function` are invoked when their `schedule` says, in UTC.
+//! Functions with `topic: cron-function` are invoked when their `schedule` says, in UTC. A deployment whose schedule cannot
+//! be kept is refused; one that was stored by somebody else, or whose years have passed since, is reported.
 //!
 //! Ticks that were missed, because the machine slept or the gateway was not running, are not made up for. A tick comes
 //! whether or not the call before it has ended, up to a bound.
@@ -55,6 +56,21 @@ pub fn parse_schedule(text: &str) -> Result<croner::Cron, String> {
         .map_err(|error| format!("the schedule `{}` cannot be read: {error}; {hint}", text.escape_debug()))
 }
 
+/// Whether a function with these annotations can be invoked by the clock, if it asks for that at all; why not, otherwise.
+pub(crate) fn check(annotations: &BTreeMap<String, String>, now: SystemTime) -> Result<(), String> {
+    match schedule(annotations) {
+        Some(schedule) => Job::new(schedule, now).map(drop).map_err(|reason| format!("annotations.schedule: {reason}")),
+        None => Ok(()),
+    }
+}
+
+/// The annotation `schedule` of a function that the clock is to invoke; empty if it is missing.
+fn schedule(annotations: &BTreeMap<String, String>) -> Option<String> {
+    topics(annotations)
+        .any(|topic| topic == CRON_TOPIC)
+        .then(|| annotations.get("schedule").map_or("", |schedule| schedule.trim()).to_owned())
+}
+
 struct Job {
     schedule: String,
     cron: croner::Cron,
@@ -80,10 +96,7 @@ impl Timetable {
         let mut jobs = BTreeMap::new();
         let mut reported = BTreeMap::new();
         for (name, annotations) in functions {
-            if !topics(annotations).any(|topic| topic == CRON_TOPIC) {
-                continue;
-            }
-            let schedule = annotations.get("schedule").map_or("", |schedule| schedule.trim()).to_owned();
+            let Some(schedule) = schedule(annotations) else { continue };
             let job = match self.jobs.remove(name) {
                 Some(job) if job.schedule == schedule => Ok(job),
                 _ => Job::new(schedule.clone(), now),

@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use cron::check as check_schedule;
 pub use cron::{Cron, Problem, Timetable, parse_schedule};
 pub use nats::{Nats, NatsError, check_subject};
 

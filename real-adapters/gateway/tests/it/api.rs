@@ -93,6 +93,22 @@ async fn deployments_that_make_no_sense_are_told_why() {
         (r#"{"service":"hello","image":"echo","namespace":"a.b"}"#, "must be a valid DNS entry"),
         (r#"{"service":"hello","image":"echo","labels":{"com.openfaas.scale.min":"x"}}"#, "com.openfaas.scale.min"),
         (r#"{"service":"hello","image":"echo","labels":{"com.openfaas.scale.type":"custom"}}"#, "rps, capacity"),
+        (
+            r#"{"service":"hello","image":"echo","annotations":{"topic":"cron-function","schedule":"*/5 * *"}}"#,
+            "validation failed: annotations.schedule: the schedule `*/5 * *` cannot be read: ",
+        ),
+        (
+            r#"{"service":"hello","image":"echo","annotations":{"topic":"cron-function","schedule":"99 * * * *"}}"#,
+            "write five fields such as `*/5 * * * *`, or six with seconds first",
+        ),
+        (
+            r#"{"service":"hello","image":"echo","annotations":{"topic":"cron-function","schedule":"0 0 30 2 *"}}"#,
+            "the schedule `0 0 30 2 *` never comes",
+        ),
+        (
+            r#"{"service":"hello","image":"echo","annotations":{"topic":"a,cron-function"}}"#,
+            "annotations.schedule: its topic is cron-function, but it has no annotation `schedule`: write one such as",
+        ),
     ] {
         for method in [Method::POST, Method::PUT] {
             let answer = lab.send(method, "/system/functions", body).await;
@@ -100,6 +116,9 @@ async fn deployments_that_make_no_sense_are_told_why() {
             assert!(answer.text().contains(tells), "{body}: {}", answer.text());
         }
     }
+    // What no clock is asked to read may say anything.
+    let elsewhere = r#"{"service":"elsewhere","image":"echo","annotations":{"topic":"a.b","schedule":"daily"}}"#;
+    assert_eq!(lab.post("/system/functions", elsewhere).await.status, StatusCode::ACCEPTED);
     let huge = format!(r#"{{"service":"hello","image":"{}"}}"#, "x".repeat(2 << 20));
     assert_eq!(lab.post("/system/functions", huge).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }

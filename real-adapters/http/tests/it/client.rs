@@ -294,7 +294,7 @@ async fn a_server_that_closes_without_an_answer_is_an_error_whatever_was_written
     for _ in 0..20 {
         let request = Request::builder().method("POST").uri("/").header("host", "t");
         let request = request.body(Body::full(vec![b'x'; 4 << 20])).expect("a request");
-        let failed = client.try_send(request).await.expect_err("no answer");
+        let failed = client.try_send(Box::new(request)).await.expect_err("no answer");
         assert!(matches!(failed.error, ClientError::Closed { .. }), "{failed:?}");
         assert!(failed.unsent.is_none(), "bytes of it were sent");
     }
