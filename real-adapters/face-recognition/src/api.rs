@@ -11,6 +11,7 @@ use crate::{
     function::Function,
     nets::{Descriptor, distance},
     refusal::Refusal,
+    room::Held,
     settings::{Options, Output},
 };
 
@@ -92,7 +93,7 @@ impl Function {
         let options = self.settings.options.with_query(&request.query)?;
         let output = options.output.map_or_else(|| accepted(request.accept.as_deref()), Ok)?;
         self.can(&options)?;
-        let [bytes] = self.pictures(&request).await?;
+        let ([bytes], _held) = self.pictures(&request).await?;
         self.work(move |function| {
             let analysis = function.analyse(&bytes, &options)?;
             Ok(match output {
@@ -107,7 +108,7 @@ impl Function {
     async fn enroll(self: &Arc<Self>, name: &str, request: Request) -> Result<Answer, Refusal> {
         let options = self.settings.options.with_query(&request.query)?;
         self.need_models("enrolling somebody")?;
-        let [bytes] = self.pictures(&request).await?;
+        let ([bytes], _held) = self.pictures(&request).await?;
         let name = name.to_owned();
         self.work(move |function| {
             let described = function.described(&bytes, &options)?;
@@ -130,7 +131,7 @@ impl Function {
     async fn compare(self: &Arc<Self>, request: Request) -> Result<Answer, Refusal> {
         let options = self.settings.options.with_query(&request.query)?;
         self.need_models("comparing faces")?;
-        let [left, right] = self.pictures(&request).await?;
+        let ([left, right], _held) = self.pictures(&request).await?;
         self.work(move |function| {
             let sides = [function.described(&left, &options)?, function.described(&right, &options)?];
             let pairs = sides[0].iter().flat_map(|left| sides[1].iter().map(move |right| distance(left, right)));
@@ -173,8 +174,9 @@ impl Function {
         })
     }
 
-    /// The bytes of as many pictures as are wanted, sent or named.
-    async fn pictures<const N: usize>(&self, request: &Request) -> Result<[Bytes; N], Refusal> {
+    /// The bytes of as many pictures as are wanted, sent or named, and the room that those take that were fetched.
+    async fn pictures<const N: usize>(&self, request: &Request) -> Result<([Bytes; N], Held), Refusal> {
+        let mut held = self.room.hold();
         let mut pictures = Vec::new();
         let content_type = request.content_type.as_deref().unwrap_or_default();
         if let Ok(boundary) = multer::parse_boundary(content_type) {
@@ -188,17 +190,18 @@ impl Function {
             match addresses(request.content_type.as_deref(), &request.body)? {
                 Some(urls) => {
                     for url in urls {
-                        pictures.push(self.fetcher.fetch(&url).await?.into());
+                        pictures.push(self.fetcher.fetch(&url, &mut held).await?.into());
                     }
                 }
                 None => pictures.push(request.body.clone()),
             }
         }
         let count = pictures.len();
-        pictures.try_into().map_err(|_| {
+        let pictures = pictures.try_into().map_err(|_| {
             let how = "as parts of a multipart/form-data body, or by {\"urls\": [\"https://…\", \"https://…\"]}";
             Refusal::bad_request(format!("send {N} picture{}, not {count}: {how}", if N == 1 { "" } else { "s" }))
-        })
+        })?;
+        Ok((pictures, held))
     }
 }
 

@@ -4,7 +4,7 @@
 //! that answers differently the second time gains nothing. Each redirect passes the same checks.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::Arc,
     time::Duration,
 };
@@ -15,9 +15,17 @@ use reqwest::{
     header::{ACCEPT, LOCATION},
     redirect::Policy,
 };
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-use crate::address::is_public;
+use crate::{
+    address::is_public,
+    room::{Held, NoRoom},
+};
+
+/// Names looked up at a time. Each takes a thread until the system's resolver gives up, which no timeout of ours shortens:
+/// more of them would take the threads that pictures are worked on.
+pub const LOOKUPS: usize = 4;
 
 /// What may be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +62,9 @@ pub enum FetchError {
         /// Bytes.
         limit: usize,
     },
+    /// Other pictures fill the memory.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// Sent on and on.
     #[error("{url} redirects more than {limit} times")]
     TooManyRedirects {
@@ -100,11 +111,13 @@ impl Fetcher {
     pub fn new(limits: FetchLimits) -> Self {
         // An error says that another provider is already there, which will do as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        let resolver = CheckedResolver { allow_private: limits.allow_private, lookups };
         let client = Client::builder()
             .redirect(Policy::none())
             // A proxy would resolve names itself, where nobody checks them.
             .no_proxy()
-            .dns_resolver(Arc::new(CheckedResolver { allow_private: limits.allow_private }))
+            .dns_resolver(Arc::new(resolver))
             .pool_max_idle_per_host(0)
             .user_agent(concat!("faas-lab-face/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -112,16 +125,16 @@ impl Fetcher {
         Self { client, limits }
     }
 
-    /// The bytes at `url`.
-    pub async fn fetch(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+    /// The bytes at `url`, which are added to those that the request holds.
+    pub async fn fetch(&self, url: &str, held: &mut Held) -> Result<Vec<u8>, FetchError> {
         let start = self.checked(url, None)?;
         let limit = self.limits.timeout;
-        tokio::time::timeout(limit, self.follow(start.clone()))
+        tokio::time::timeout(limit, self.follow(start.clone(), held))
             .await
             .unwrap_or(Err(FetchError::TimedOut { url: start, limit }))
     }
 
-    async fn follow(&self, start: Url) -> Result<Vec<u8>, FetchError> {
+    async fn follow(&self, start: Url, held: &mut Held) -> Result<Vec<u8>, FetchError> {
         let mut url = start.clone();
         for _ in 0..=self.limits.max_redirects {
             let request = self.client.get(url.clone()).header(ACCEPT, "image/jpeg, image/png, image/webp");
@@ -145,6 +158,7 @@ impl Fetcher {
                 if bytes.len() + chunk.len() > limit {
                     return Err(too_long(&url));
                 }
+                held.add(chunk.len())?;
                 bytes.extend_from_slice(&chunk);
             }
             return Ok(bytes);
@@ -178,13 +192,21 @@ impl Fetcher {
 /// Resolves names, and lets only public addresses through.
 struct CheckedResolver {
     allow_private: bool,
+    lookups: Arc<Semaphore>,
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let (allow_private, lookups) = (self.allow_private, self.lookups.clone());
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let permit = lookups.acquire_owned().await?;
+            let looked_up = name.as_str().to_owned();
+            // The permit goes with the thread: it is free again when that is, not when the request's time is over.
+            let found = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                (looked_up, 0).to_socket_addrs().map(|found| found.collect::<Vec<SocketAddr>>())
+            });
+            let found = found.await??;
             let secret = found.iter().find(|address| !allow_private && !is_public(address.ip()));
             if let Some(address) = secret {
                 return Err(FetchError::NotPublic(format!("{} ({})", name.as_str(), address.ip())).into());
@@ -204,4 +226,32 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> FetchError {
         }
     }
     FetchError::Unreachable { url: url.clone(), why: cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_look_up_waits_for_those_before_it() {
+        let lookups = Arc::new(Semaphore::new(0));
+        let resolver = CheckedResolver { allow_private: true, lookups: lookups.clone() };
+        let mut found = resolver.resolve("localhost".parse().expect("a name"));
+        tokio::select! {
+            biased;
+            _ = &mut found => panic!("it took a thread that is not free"),
+            () = tokio::task::yield_now() => {}
+        }
+        lookups.add_permits(1);
+        assert!(found.await.expect("it is in /etc/hosts").all(|address| address.ip().is_loopback()));
+        assert_eq!(lookups.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_name_of_this_machine_is_refused() {
+        let lookups = Arc::new(Semaphore::new(1));
+        let resolver = CheckedResolver { allow_private: false, lookups };
+        let refused = resolver.resolve("localhost".parse().expect("a name")).await.err().expect("it is not public");
+        assert!(refused.to_string().starts_with("localhost ("), "{refused}");
+    }
 }

@@ -14,9 +14,10 @@ use crate::{
     geometry::{Area, Point},
     models::Models,
     nets::{Descriptor, Landmarks},
-    people::{Match, People},
+    people::{Everybody, Match, People},
     picture,
     refusal::Refusal,
+    room::Room,
     settings::{Options, Output, Settings},
 };
 
@@ -30,6 +31,8 @@ pub struct Function {
     pub people: People,
     /// How pictures named by URL are had.
     pub fetcher: Fetcher,
+    /// Where the bytes of pictures wait.
+    pub room: Room,
     /// As many pictures as are worked on at a time.
     workers: Arc<Semaphore>,
 }
@@ -74,8 +77,9 @@ impl Function {
         let models = Models::new(&settings.models);
         let people = People::new(&settings.people);
         let fetcher = Fetcher::new(settings.fetch);
+        let room = Room::new(settings.fetch.max_bytes);
         let workers = Arc::new(Semaphore::new(settings.workers));
-        Self { settings, models, people, fetcher, workers }
+        Self { settings, models, people, fetcher, room, workers }
     }
 
     /// Waits until a worker is free.
@@ -98,9 +102,9 @@ impl Function {
         let start = Instant::now();
         let picture = picture::decode(bytes, self.settings.max_pixels)?;
         let decoded = Instant::now();
-        let faces = self.detect(&picture, options)?;
+        let faces = self.detect(&picture, options, start)?;
         let detected = Instant::now();
-        let findings = self.recognize_all(&picture, faces, options)?;
+        let findings = self.recognize_all(&picture, faces, options, start)?;
         let spent = Spent {
             decode: milliseconds(start, decoded),
             detect: milliseconds(decoded, detected),
@@ -111,32 +115,77 @@ impl Function {
 
     /// Finds what `options` ask for in a picture.
     pub fn findings(&self, picture: &RgbImage, options: &Options) -> Result<Vec<Finding>, Refusal> {
-        let faces = self.detect(picture, options)?;
-        self.recognize_all(picture, faces, options)
+        let start = Instant::now();
+        let faces = self.detect(picture, options, start)?;
+        self.recognize_all(picture, faces, options, start)
     }
 
-    fn recognize_all(&self, picture: &RgbImage, faces: Vec<Face>, options: &Options) -> Result<Vec<Finding>, Refusal> {
-        let name = match options.recognize {
-            Some(wanted) => wanted,
-            None => self.models.are_installed() && !self.people.is_empty()?,
+    fn recognize_all(
+        &self,
+        picture: &RgbImage,
+        faces: Vec<Face>,
+        options: &Options,
+        start: Instant,
+    ) -> Result<Vec<Finding>, Refusal> {
+        let wanted = options.recognize.unwrap_or_else(|| self.models.are_installed());
+        let people = if wanted { Some(self.people.everybody()?) } else { None };
+        // Unless told to look, it does so where there is somebody to find.
+        let people = people.filter(|people| options.recognize.is_some() || !people.is_empty());
+        let recognize = |face| match start.elapsed() < self.settings.work_timeout {
+            true => self.recognize(picture, face, options, people.as_deref()),
+            false => Err(self.too_slow()),
         };
-        faces.into_iter().map(|face| self.recognize(picture, face, options, name)).collect()
+        faces.into_iter().map(recognize).collect()
     }
 
-    fn detect(&self, picture: &RgbImage, options: &Options) -> Result<Vec<Face>, Refusal> {
+    fn detect(&self, picture: &RgbImage, options: &Options, start: Instant) -> Result<Vec<Face>, Refusal> {
         self.can(options)?;
         let detect = &options.detect;
         let faces = match detect.detector {
-            DetectorKind::Seeta => Seeta.detect(picture, detect),
+            DetectorKind::Seeta => {
+                self.has_room_for(picture, detect.min_size)?;
+                let is_time = || start.elapsed() < self.settings.work_timeout;
+                Seeta.detect_while(picture, detect, is_time).ok_or_else(|| self.too_slow())?
+            }
             DetectorKind::Tiny => self.models.tiny(detect.input_size)?.detect(picture, detect.threshold())?,
             DetectorKind::Ssd => self.models.ssd()?.detect(picture, detect.threshold())?,
         };
         Ok(detect.select(picture, faces))
     }
 
-    fn recognize(&self, picture: &RgbImage, face: Face, options: &Options, name: bool) -> Result<Finding, Refusal> {
+    /// SeetaFace doubles a picture to find faces half as large: the limit of pixels holds for what it looks at.
+    fn has_room_for(&self, picture: &RgbImage, min_size: u32) -> Result<(), Refusal> {
+        let pixels = |size: u32| Seeta::pixels(picture, size);
+        let limit = self.settings.max_pixels as f64;
+        if pixels(min_size) <= limit {
+            return Ok(());
+        }
+        let enough = (min_size..).find(|size| pixels(*size) <= limit).unwrap_or(u32::MAX);
+        let reason = format!(
+            "min_size={min_size} makes SeetaFace look at {:.0} pixels, more than the {limit} allowed (MAX_PIXELS): write \
+             min_size={enough} or more for this picture",
+            pixels(min_size)
+        );
+        Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason))
+    }
+
+    fn too_slow(&self) -> Refusal {
+        let reason = format!(
+            "this picture is not done within {:?} (WORK_TIMEOUT_SECONDS): send a smaller one, or set min_size or max_faces",
+            self.settings.work_timeout
+        );
+        Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, reason)
+    }
+
+    fn recognize(
+        &self,
+        picture: &RgbImage,
+        face: Face,
+        options: &Options,
+        people: Option<&Everybody>,
+    ) -> Result<Finding, Refusal> {
         let mut finding = Finding { face, landmarks: None, descriptor: None, nearest: None };
-        let describe = name || options.descriptor;
+        let describe = people.is_some() || options.descriptor;
         if !describe && !options.landmarks {
             return Ok(finding);
         }
@@ -144,8 +193,8 @@ impl Function {
         if let Some(landmarks) = finding.landmarks.as_ref().filter(|_| describe) {
             finding.descriptor = self.models.describer()?.describe(picture, landmarks.aligned())?;
         }
-        if let Some(descriptor) = finding.descriptor.as_ref().filter(|_| name) {
-            finding.nearest = self.people.nearest(descriptor)?;
+        if let (Some(people), Some(descriptor)) = (people, &finding.descriptor) {
+            finding.nearest = people.nearest(descriptor);
         }
         Ok(finding)
     }
@@ -285,4 +334,21 @@ pub struct FaceReport {
 
 fn milliseconds(from: Instant, to: Instant) -> f64 {
     ((to - from).as_secs_f64() * 1e5).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_picture_that_takes_too_long_is_given_up() {
+        let mut settings = Settings::from_variables(|_| None).expect("the defaults are valid");
+        settings.work_timeout = Duration::ZERO;
+        let refused = Function::new(settings).findings(&RgbImage::new(50, 50), &Options::default());
+        let refused = refused.expect_err("there is no time at all");
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.reason.contains("WORK_TIMEOUT_SECONDS"), "{refused}");
+    }
 }

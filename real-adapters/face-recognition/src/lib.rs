@@ -17,6 +17,7 @@ pub mod nets;
 pub mod people;
 pub mod picture;
 pub mod refusal;
+pub mod room;
 pub mod server;
 pub mod settings;
 mod stream;

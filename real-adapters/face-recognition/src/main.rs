@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use faas_lab_face::{api::Request, function::Function, models, server, settings::Settings};
+use faas_lab_face::{api::Request, fetch, function::Function, models, server, settings::Settings};
 use faas_lab_http::Endpoint;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
     version,
     after_help = "Environment: DETECTOR, MIN_FACE_SIZE, SCORE_THRESHOLD, PYRAMID_SCALE, INPUT_SIZE, \
     MAX_FACES, MATCH_DISTANCE, JPEG_QUALITY, OUTPUT, MAX_BYTES, MAX_PIXELS, FETCH_TIMEOUT_SECONDS, MAX_REDIRECTS, \
-    ALLOW_PRIVATE_URLS, WORKERS, FACE_MODELS, FACE_PEOPLE"
+    ALLOW_PRIVATE_URLS, WORK_TIMEOUT_SECONDS, WORKERS, FACE_MODELS, FACE_PEOPLE"
 )]
 struct Arguments {
     /// Port to serve on; 0 for any that is free.
@@ -37,6 +37,9 @@ struct Arguments {
     /// query and headers are those in Http_Method, Http_Path, Http_Query, Http_Accept and Http_Content_Type.
     #[arg(long)]
     stdin: bool,
+    /// Fetch the face-api models first, as `fetch-models` does, unless they are there.
+    #[arg(long)]
+    with_models: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -63,14 +66,15 @@ fn main() -> ExitCode {
 }
 
 /// Starts this program anew, in this process, with glibc's allocator told to give large blocks back to the system at
-/// once: it reads that at start and nowhere else. Pictures and weights come by the megabyte, and left to itself the
-/// allocator keeps twice of what is in use.
+/// once, and to keep one heap for all threads: it reads that at start and nowhere else. Pictures and weights come by the
+/// megabyte, and left to itself the allocator keeps twice of what is in use.
 fn keep_memory_low() {
     const THRESHOLD: &str = "MALLOC_MMAP_THRESHOLD_";
     if cfg!(target_env = "gnu") && env::var_os(THRESHOLD).is_none() {
         let Ok(program) = env::current_exe() else { return };
         // Returns only if it fails, and then things go on as they are.
-        let _ = std::process::Command::new(program).args(env::args_os().skip(1)).env(THRESHOLD, "1048576").exec();
+        let mut again = std::process::Command::new(program);
+        let _ = again.args(env::args_os().skip(1)).env(THRESHOLD, "1048576").env("MALLOC_ARENA_MAX", "1").exec();
     }
 }
 
@@ -82,11 +86,15 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::from_variables(|name| env::var(name).ok())?;
+    if arguments.with_models && !models::Models::new(&settings.models).are_installed() {
+        eprintln!("faas-lab-face: fetching {}@{} with npm", models::PACKAGE, models::VERSION);
+        models::fetch(&settings.models)?;
+    }
     let workers = settings.workers;
     let function = Arc::new(Function::new(settings));
     // The runtime only carries bytes; computing has threads of its own, as many as there are workers.
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(workers + 4).build()?;
+    let threads = workers + fetch::LOOKUPS;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(threads).build()?;
     if arguments.stdin {
         return runtime.block_on(answer_once(&function));
     }

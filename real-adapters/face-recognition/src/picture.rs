@@ -26,6 +26,14 @@ pub enum PictureError {
         /// Pixels at most.
         limit: u64,
     },
+    /// Within that, but with more bytes for each pixel than colours need.
+    #[error("the picture takes {bytes} bytes when decoded, more than {limit}: save it with 8 bits for each colour")]
+    TooManyBytes {
+        /// Bytes of its pixels.
+        bytes: u64,
+        /// Bytes at most: four for each pixel allowed.
+        limit: u64,
+    },
     /// It ends early.
     #[error("the JPEG ends before its end marker: it was cut off on its way here")]
     Truncated,
@@ -59,6 +67,11 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<RgbImage, PictureError> {
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(PictureError::TooManyPixels { width, height, limit: max_pixels });
+    }
+    // Of 16 bits and transparency a pixel has eight bytes.
+    let (bytes, limit) = (decoder.total_bytes(), max_pixels.saturating_mul(4));
+    if bytes > limit {
+        return Err(PictureError::TooManyBytes { bytes, limit });
     }
     // A picture whose metadata cannot be read is shown as it is.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -114,6 +127,16 @@ mod tests {
     fn too_many_pixels_are_refused_before_they_are_decoded() {
         let error = decode(&encoded(20, 10, ImageFormat::Png), 199).expect_err("one pixel too many");
         assert!(matches!(error, PictureError::TooManyPixels { width: 20, height: 10, limit: 199 }));
+    }
+
+    #[test]
+    fn deep_colours_count_twice() {
+        let mut bytes = Cursor::new(Vec::new());
+        let deep = image::ImageBuffer::<image::Rgba<u16>, _>::new(20, 10);
+        DynamicImage::from(deep).write_to(&mut bytes, ImageFormat::Png).expect("encoding into memory");
+        assert_eq!(decode(bytes.get_ref(), 400).expect("it fits").dimensions(), (20, 10));
+        let error = decode(bytes.get_ref(), 399).expect_err("four bytes too many");
+        assert!(matches!(error, PictureError::TooManyBytes { bytes: 1600, limit: 1596 }), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::{fetch::FetchError, nets::ModelError, people::PeopleError, picture::PictureError};
+use crate::{fetch::FetchError, nets::ModelError, people::PeopleError, picture::PictureError, room::NoRoom};
 
 /// A status and a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl From<PictureError> for Refusal {
         let status = match error {
             PictureError::Empty | PictureError::Truncated | PictureError::Broken(_) => StatusCode::BAD_REQUEST,
             PictureError::UnknownType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            PictureError::TooManyPixels { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            PictureError::TooManyPixels { .. } | PictureError::TooManyBytes { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         };
         Self::new(status, error.to_string())
     }
@@ -52,6 +52,7 @@ impl From<FetchError> for Refusal {
             FetchError::BadUrl { .. } => StatusCode::BAD_REQUEST,
             FetchError::NotPublic(_) => StatusCode::FORBIDDEN,
             FetchError::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            FetchError::NoRoom(_) => StatusCode::SERVICE_UNAVAILABLE,
             // The picture is the caller's to name: that it cannot be had is not this server's failure.
             FetchError::TooManyRedirects { .. }
             | FetchError::Status { .. }
@@ -67,9 +68,16 @@ impl From<PeopleError> for Refusal {
         let status = match error {
             PeopleError::BadName(_) => StatusCode::BAD_REQUEST,
             PeopleError::Unknown(_) => StatusCode::NOT_FOUND,
+            PeopleError::Full => StatusCode::INSUFFICIENT_STORAGE,
             PeopleError::Folder { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<NoRoom> for Refusal {
+    fn from(error: NoRoom) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 

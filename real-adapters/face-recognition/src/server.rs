@@ -2,7 +2,8 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use faas_lab_http::{Body, Limits, Listener, body::CollectError};
+use bytes::Bytes;
+use faas_lab_http::{Body, Limits, Listener};
 use http::{
     Method, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderName},
@@ -12,14 +13,15 @@ use crate::{
     api::{Answer, Request},
     function::Function,
     refusal::Refusal,
+    room::Held,
 };
 
 /// How long a request and its answer may take: this kind of function needs long for large pictures on small machines.
-const TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Answers requests until `shutdown` is ready, then finishes those under way.
 pub async fn serve(function: Arc<Function>, listener: Listener, shutdown: impl Future<Output = ()>) {
-    // No write timeout: a video lasts as long as it lasts. Reading one is bounded by its frames.
+    // No write timeout: a video lasts as long as it lasts. What it waits for is bounded frame by frame.
     let limits =
         Limits { idle_timeout: Some(TIMEOUT), drain: Some(TIMEOUT), head_bytes: 64 << 10, ..Limits::default() };
     let handler = move |request: http::Request<Body>, _peer| {
@@ -43,17 +45,10 @@ impl Function {
             let content_type = header(CONTENT_TYPE).unwrap_or_default();
             return self.stream(&content_type, &query, body).unwrap_or_else(|refusal| plain(refusal.into()));
         }
-        let limit = self.settings.fetch.max_bytes;
-        let collected = tokio::time::timeout(TIMEOUT, body.collect(limit)).await;
-        let body = match collected {
+        let mut held = self.room.hold();
+        let body = match tokio::time::timeout(TIMEOUT, self.collect(body, &mut held)).await {
             Ok(Ok(body)) => body,
-            Ok(Err(CollectError::TooLong { limit })) => {
-                let reason = format!("the body is longer than the {limit} bytes allowed (MAX_BYTES)");
-                return plain(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason).into());
-            }
-            Ok(Err(CollectError::Broken(error))) => {
-                return plain(Refusal::bad_request(format!("the body broke off: {error}")).into());
-            }
+            Ok(Err(refusal)) => return plain(refusal.into()),
             Err(_) => {
                 let reason = format!("the body did not arrive within {TIMEOUT:?}");
                 return plain(Refusal::new(StatusCode::REQUEST_TIMEOUT, reason).into());
@@ -68,6 +63,28 @@ impl Function {
             body,
         };
         plain(self.answer(request).await)
+    }
+
+    /// The whole body, as far as there is room for it.
+    async fn collect(&self, mut body: Body, held: &mut Held) -> Result<Bytes, Refusal> {
+        let limit = self.settings.fetch.max_bytes;
+        let too_long = || {
+            let reason = format!("the body is longer than the {limit} bytes allowed (MAX_BYTES)");
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
+        };
+        if body.length().is_some_and(|length| length > limit as u64) {
+            return Err(too_long());
+        }
+        let mut all = Vec::new();
+        while let Some(data) = body.data().await {
+            let data = data.map_err(|error| Refusal::bad_request(format!("the body broke off: {error}")))?;
+            if all.len() + data.len() > limit {
+                return Err(too_long());
+            }
+            held.add(data.len())?;
+            all.extend_from_slice(&data);
+        }
+        Ok(all.into())
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Settings {
     pub models: PathBuf,
     /// The folder of enrolled people.
     pub people: PathBuf,
+    /// How long one picture may be worked on.
+    pub work_timeout: Duration,
     /// Pictures worked on at a time; more wait.
     pub workers: usize,
 }
@@ -112,6 +114,7 @@ impl Settings {
             max_pixels: number("MAX_PIXELS", 40_000_000, 1, 1_000_000_000)?,
             models: variable("FACE_MODELS").map_or_else(models::default_folder, PathBuf::from),
             people: variable("FACE_PEOPLE").map_or_else(|| PathBuf::from("people"), PathBuf::from),
+            work_timeout: Duration::from_secs(number("WORK_TIMEOUT_SECONDS", 60, 1, 600)?),
             workers: number("WORKERS", cores, 1, 256)? as usize,
         })
     }

@@ -1,20 +1,28 @@
 //! Live video: a multipart body of pictures in, one of annotated pictures out (MJPEG), frame by frame.
 
-use std::sync::Arc;
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
-use faas_lab_http::Body;
-use futures_util::stream;
+use faas_lab_http::{Body, body::BodyError};
+use futures_util::{Stream, stream};
 use http::{Response, StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     function::Function,
     refusal::Refusal,
+    room::Held,
+    server::TIMEOUT,
     settings::{Options, Output},
 };
 
 /// Between the frames that are sent.
 const BOUNDARY: &str = "faas-lab-face-frame";
+
+/// Bytes at most between two frames, headers and boundary among them.
+const BETWEEN: usize = 64 << 10;
 
 impl Function {
     /// Answers a stream of frames. A frame that cannot be read ends it: what follows would not line up.
@@ -30,19 +38,21 @@ impl Function {
             let reason = "send the frames as multipart/x-mixed-replace or multipart/form-data, with a boundary";
             Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason)
         })?;
-        let limit = self.settings.fetch.max_bytes as u64;
-        let chunks = stream::unfold(body, async |mut body| Some((body.data().await?, body)));
-        let constraints = multer::Constraints::new().size_limit(multer::SizeLimit::new().per_field(limit));
+        let limit = self.settings.fetch.max_bytes;
+        let held = Arc::new(Mutex::new(self.room.hold()));
+        let chunks = bounded(body, held.clone(), limit + BETWEEN);
+        let constraints = multer::Constraints::new().size_limit(multer::SizeLimit::new().per_field(limit as u64));
         let frames = multer::Multipart::with_constraints(Box::pin(chunks), boundary, constraints);
         // One frame is worked on while the one before it is sent; the sender is slowed down to that.
         let (mut sender, answer) = Body::channel(1, None);
         let function = self.clone();
         tokio::spawn(async move {
-            if let Err(refusal) = function.annotate(frames, &options, &mut sender).await {
-                let part = part("text/plain; charset=utf-8", refusal.reason.as_bytes());
-                let _ = sender.send(part).await;
+            let mut last = Vec::new();
+            if let Err(refusal) = function.annotate(frames, &held, &options, &mut sender).await {
+                last.extend(part("text/plain; charset=utf-8", refusal.reason.as_bytes()));
             }
-            let _ = sender.send(Bytes::from(format!("--{BOUNDARY}--\r\n"))).await;
+            last.extend(format!("--{BOUNDARY}--\r\n").into_bytes());
+            let _ = in_time("the end was not taken", sender.send(last)).await;
         });
         let content_type = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
         Ok(Response::builder().header(CONTENT_TYPE, content_type).body(answer).expect("the header is plain text"))
@@ -51,22 +61,63 @@ impl Function {
     async fn annotate(
         self: &Arc<Self>,
         mut frames: multer::Multipart<'static>,
+        held: &Mutex<Held>,
         options: &Options,
         sender: &mut faas_lab_http::body::Sender,
     ) -> Result<(), Refusal> {
         let wrong = |error: multer::Error| Refusal::bad_request(format!("the multipart body: {error}"));
-        while let Some(frame) = frames.next_field().await.map_err(wrong)? {
-            let bytes = frame.bytes().await.map_err(wrong)?;
+        loop {
+            let next = async {
+                let Some(frame) = frames.next_field().await? else { return Ok(None) };
+                frame.bytes().await.map(Some)
+            };
+            let Some(bytes) = in_time("the next frame did not arrive", next).await?.map_err(wrong)? else { break };
             let options = options.clone();
             let drawn =
                 self.work(move |function| function.analyse(&bytes, &options)?.drawn(&options, Output::Jpeg)).await?;
-            if sender.send(part("image/jpeg", &drawn)).await.is_err() {
+            lock(held).clear();
+            let sent = sender.send(part("image/jpeg", &drawn));
+            if in_time("the last frame was not taken", sent).await?.is_err() {
                 // Nobody looks any more.
                 break;
             }
         }
         Ok(())
     }
+}
+
+/// What comes, as long as there is room for it and not more than `most` bytes come without the end of a frame: headers
+/// without an end would fill the memory.
+fn bounded(
+    body: Body,
+    held: Arc<Mutex<Held>>,
+    most: usize,
+) -> impl Stream<Item = Result<Bytes, BodyError>> + Send + 'static {
+    stream::unfold(body, move |mut body| {
+        let held = held.clone();
+        async move {
+            let data = body.data().await?.and_then(|data| {
+                let mut held = lock(&held);
+                held.add(data.len())?;
+                match held.bytes() {
+                    came if came > most => Err(format!("{came} bytes without the end of a frame").into()),
+                    _ => Ok(data),
+                }
+            });
+            Some((data, body))
+        }
+    })
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for a peer that may have gone to sleep.
+async fn in_time<T>(what: &str, done: impl Future<Output = T>) -> Result<T, Refusal> {
+    tokio::time::timeout(TIMEOUT, done)
+        .await
+        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, format!("{what} within {TIMEOUT:?}")))
 }
 
 fn part(content_type: &str, body: &[u8]) -> Bytes {

@@ -2,8 +2,9 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     thread,
+    time::Duration,
 };
 
 use image::ImageEncoder;
@@ -129,6 +130,72 @@ fn a_bomb_in_the_metadata_takes_no_memory() {
     assert!([200, 400].contains(&reply.status), "{}", reply.status);
     let memory = server.memory_at_most();
     assert!(memory < 100 << 20, "{memory} bytes");
+}
+
+/// A frame whose headers never end.
+#[test]
+fn a_stream_without_frames_takes_no_memory() {
+    let server = Server::start(&[("MAX_BYTES", "1000000")]);
+    let mut body = b"--frame\r\nX: ".to_vec();
+    body.resize(150 << 20, b'x');
+    let headers = [("Content-Type", "multipart/x-mixed-replace; boundary=frame")];
+    // It hangs up on the sender, who may have no time to read why.
+    server.try_send("POST", "/stream", &headers, &body);
+    let memory = server.memory_at_most();
+    assert!(memory < 60 << 20, "{memory} bytes");
+    let frame = [&b"--frame\r\nX: y\r\n\r\n"[..], &vec![b'x'; 1_000_001], b"\r\n--frame--\r\n"].concat();
+    let reply = server.send("POST", "/stream", &headers, &frame);
+    let text = String::from_utf8_lossy(&reply.body);
+    assert!(text.contains("exceeded the size limit: 1000000 bytes"), "{text}");
+}
+
+/// Nine senders that stop before the end of a picture as large as allowed: there is no room for all of theirs.
+#[test]
+fn large_bodies_wait_in_a_room_with_walls() {
+    let server = Server::start(&[("MAX_BYTES", "1000000")]);
+    let head = "POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n";
+    let mut senders: Vec<TcpStream> = (0..9)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address()).expect("it listens");
+            stream.write_all(head.as_bytes()).expect("it reads");
+            stream.write_all(&[b'x'; 900_000]).expect("it reads");
+            stream
+        })
+        .collect();
+    let answered = |stream: &TcpStream| {
+        stream.set_nonblocking(true).expect("a socket");
+        let came = stream.peek(&mut [0]).is_ok();
+        stream.set_nonblocking(false).expect("a socket");
+        came
+    };
+    let refused = (0..3000).find_map(|_| {
+        thread::sleep(Duration::from_millis(10));
+        senders.iter().position(answered)
+    });
+    let mut refused = senders.swap_remove(refused.expect("one is answered before it sent everything"));
+    let mut answer = String::new();
+    refused.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("8000000 bytes"), "{answer}");
+    for mut stream in senders {
+        stream.write_all(&[b'x'; 100_000]).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+    }
+    assert_eq!(server.post("/", &vec![b'x'; 1_000_000]).status, 415, "there is room again");
+}
+
+#[test]
+fn what_is_looked_at_counts_as_pixels() {
+    let server = Server::start(&[("MAX_PIXELS", "2000000")]);
+    let reply = server.post("/?min_size=20", &group());
+    assert_eq!(reply.status, 413);
+    assert!(
+        reply.error().contains("7570304 pixels") && reply.error().contains("min_size=39 or more"),
+        "{}",
+        reply.error()
+    );
+    assert_eq!(server.post("/?min_size=39", &group()).status, 200);
 }
 
 #[test]

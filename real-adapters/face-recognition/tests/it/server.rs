@@ -67,6 +67,11 @@ impl Server {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        Reply::parse(&self.try_send(method, path, headers, body))
+    }
+
+    /// Sends a request, and returns what comes back before the connection ends, if anything.
+    pub(crate) fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
@@ -78,7 +83,7 @@ impl Server {
         let _ = stream.write_all(body);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
-        Reply::parse(&answer)
+        answer
     }
 }
 

@@ -35,6 +35,9 @@ const STEP: usize = 4;
 const MERGE: f32 = 0.8;
 const MERGE_LAST: f32 = 0.3;
 
+/// Windows that networks look at between two looks at the clock.
+const IN_ONE_GO: usize = 1000;
+
 /// The SeetaFace detector. Costs nothing to make: the model is read on first use and then kept.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Seeta;
@@ -54,12 +57,28 @@ impl Seeta {
         LazyLock::force(&CASCADE);
     }
 
+    /// How many pixels the largest level of the pyramid has, where faces of `min_size` are looked for.
+    pub(crate) fn pixels(picture: &RgbImage, min_size: u32) -> f64 {
+        let scale = f64::from(WINDOW) / f64::from(min_size);
+        f64::from(picture.width()) * scale * f64::from(picture.height()) * scale
+    }
+
     /// Finds faces, best first.
     pub fn detect(self, picture: &RgbImage, options: &DetectOptions) -> Vec<Face> {
+        self.detect_while(picture, options, || true).expect("there is time")
+    }
+
+    /// Finds faces as long as there is time, best first; `None` when there is none left.
+    pub(crate) fn detect_while(
+        self,
+        picture: &RgbImage,
+        options: &DetectOptions,
+        is_time: impl Fn() -> bool,
+    ) -> Option<Vec<Face>> {
         let gray = imageops::grayscale(picture);
         let largest = WINDOW as f32 / options.min_size as f32;
         let threshold = options.threshold();
-        let windows = find(&CASCADE, &gray, largest, options.pyramid_scale as f32);
+        let windows = find(&CASCADE, &gray, largest, options.pyramid_scale as f32, is_time)?;
         let mut faces: Vec<Face> = windows
             .into_iter()
             .filter(|window| window.score >= threshold)
@@ -70,16 +89,22 @@ impl Seeta {
             })
             .collect();
         faces.sort_by(|left, right| right.score.total_cmp(&left.score));
-        faces
+        Some(faces)
     }
 }
 
 /// The windows that pass the whole cascade. The pyramid begins with the picture scaled by `largest` and goes down by
-/// `step` until the window is as high or as wide as the picture.
-fn find(cascade: &Cascade, gray: &GrayImage, largest: f32, step: f32) -> Vec<Window> {
+/// `step` until the window is as high or as wide as the picture. `None` if it is no longer time for that.
+fn find(
+    cascade: &Cascade,
+    gray: &GrayImage,
+    largest: f32,
+    step: f32,
+    is_time: impl Fn() -> bool,
+) -> Option<Vec<Window>> {
     let shorter = gray.width().min(gray.height());
     if shorter < 2 {
-        return Vec::new();
+        return Some(Vec::new());
     }
     let smallest = WINDOW as f32 / shorter as f32;
     let mut proposals = vec![Vec::new(); cascade.texture.len()];
@@ -92,6 +117,9 @@ fn find(cascade: &Cascade, gray: &GrayImage, largest: f32, step: f32) -> Vec<Win
         }
         level.look_at(gray, width as usize, height as usize);
         for (classifier, found) in cascade.texture.iter().zip(&mut proposals) {
+            if !is_time() {
+                return None;
+            }
             level.scan(classifier, STEP, |x, y, score| {
                 let back = |place: usize| (place as f32 / scale + 0.5) as i32;
                 let side = (WINDOW as f32 / scale + 0.5) as u32;
@@ -107,31 +135,35 @@ fn find(cascade: &Cascade, gray: &GrayImage, largest: f32, step: f32) -> Vec<Win
     let mut patch = Patch::default();
     for (depth, row) in cascade.gradients.iter().enumerate() {
         let last_row = depth + 1 == cascade.gradients.len();
-        let next: Vec<Vec<Window>> = row
-            .iter()
-            .map(|branch| {
-                let mut windows: Vec<Window> = branch
-                    .sources
-                    .iter()
-                    .flat_map(|source| proposals.get(*source).into_iter().flatten().copied())
-                    .collect();
-                for (stage, network) in branch.networks.iter().enumerate() {
-                    windows =
-                        windows.into_iter().filter_map(|window| refine(&mut patch, gray, network, window)).collect();
-                    if stage + 1 < branch.networks.len() {
-                        merge(&mut windows, MERGE);
-                    } else if last_row {
-                        merge(&mut windows, MERGE_LAST);
+        let mut next = Vec::with_capacity(row.len());
+        for branch in row {
+            let mut windows: Vec<Window> = branch
+                .sources
+                .iter()
+                .flat_map(|source| proposals.get(*source).into_iter().flatten().copied())
+                .collect();
+            for (stage, network) in branch.networks.iter().enumerate() {
+                let mut refined = Vec::new();
+                for some in windows.chunks(IN_ONE_GO) {
+                    if !is_time() {
+                        return None;
                     }
+                    refined.extend(some.iter().filter_map(|window| refine(&mut patch, gray, network, *window)));
                 }
-                windows
-            })
-            .collect();
+                windows = refined;
+                if stage + 1 < branch.networks.len() {
+                    merge(&mut windows, MERGE);
+                } else if last_row {
+                    merge(&mut windows, MERGE_LAST);
+                }
+            }
+            next.push(windows);
+        }
         for (place, windows) in proposals.iter_mut().zip(next) {
             *place = windows;
         }
     }
-    proposals.into_iter().next().unwrap_or_default()
+    Some(proposals.into_iter().next().unwrap_or_default())
 }
 
 /// A window as a network sees it: moved and scaled to fit the face better, or `None` if there is none.
@@ -151,25 +183,60 @@ fn refine(patch: &mut Patch, gray: &GrayImage, network: &gradients::Network, win
     Some(Window { x: moved(x, shift_x), y: moved(y, shift_y), side: grown as u32, score: f64::from(score) })
 }
 
-/// Keeps the best of windows that share more than `most`, with the scores of all of them.
+/// Keeps the best of windows that share more than `most`, a quarter at least, with the scores of all of them.
 fn merge(windows: &mut Vec<Window>, most: f32) {
     windows.sort_by(|left, right| right.score.total_cmp(&left.score));
+    // A crowd has tens of thousands of windows: each is compared only with those that lie near enough.
+    let places = Places::of(windows);
     let mut kept: Vec<Window> = Vec::new();
     let mut merged = vec![false; windows.len()];
+    let mut near: Vec<usize> = Vec::new();
     for i in 0..windows.len() {
         if merged[i] {
             continue;
         }
-        let mut best = windows[i];
-        for j in i + 1..windows.len() {
-            if !merged[j] && overlap(&windows[i], &windows[j]) > most {
-                merged[j] = true;
-                best.score += windows[j].score;
-            }
+        let (mut best, window) = (windows[i], &windows[i]);
+        near.clear();
+        let shares = |j: &usize| *j > i && !merged[*j] && overlap(window, &windows[*j]) > most;
+        near.extend(places.near(window).filter(shares));
+        // In the order of their scores, in which the engine adds them up.
+        near.sort();
+        for j in near.drain(..) {
+            merged[j] = true;
+            best.score += windows[j].score;
         }
         kept.push(best);
     }
     *windows = kept;
+}
+
+/// Where windows lie: sorted by size (which power of two their side has reached), row (as high as that), and left edge.
+struct Places(Vec<(u32, i64, i64, usize)>);
+
+impl Places {
+    fn of(windows: &[Window]) -> Self {
+        let place = |(i, window): (usize, &Window)| {
+            let size = window.side.max(1).ilog2();
+            (size, i64::from(window.y) >> size, i64::from(window.x), i)
+        };
+        let mut places: Vec<_> = windows.iter().enumerate().map(place).collect();
+        places.sort();
+        Self(places)
+    }
+
+    /// All windows that may share a quarter with this one, and some others: those are half as large to twice as large.
+    fn near(&self, window: &Window) -> impl Iterator<Item = usize> {
+        let (x, y, side) = (i64::from(window.x), i64::from(window.y), i64::from(window.side));
+        let size = window.side.max(1).ilog2();
+        (size.saturating_sub(1)..=size + 1).flat_map(move |size| {
+            // No side of this size is as long.
+            let longest = 2i64 << size;
+            ((y - longest) >> size..=(y + side) >> size).flat_map(move |row| {
+                let before = |x: i64| self.0.partition_point(|place| (place.0, place.1, place.2) < (size, row, x));
+                self.0[before(x - longest)..before(x + side)].iter().map(|place| place.3)
+            })
+        })
+    }
 }
 
 /// Intersection over union, in the arithmetic that the thresholds were chosen with.
@@ -209,7 +276,45 @@ mod tests {
                 })
                 .collect();
             assert!(!theirs.is_empty());
-            assert_eq!(find(&CASCADE, gray, 1.0, step), theirs, "{:?}", gray.dimensions());
+            assert_eq!(
+                find(&CASCADE, gray, 1.0, step, || true).expect("there is time"),
+                theirs,
+                "{:?}",
+                gray.dimensions()
+            );
+        }
+    }
+
+    /// Against comparing each with each.
+    #[test]
+    fn merging_looks_far_enough() {
+        let mut noise = 1u32;
+        let mut below = |limit: u32| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise / 65_536 % limit
+        };
+        for most in [MERGE, MERGE_LAST] {
+            let windows: Vec<Window> = (0..2000)
+                .map(|_| {
+                    let (side, score) = (20 + below(200), f64::from(below(500)) / 7.0);
+                    Window { x: below(600) as i32 - 100, y: below(600) as i32 - 100, side, score }
+                })
+                .collect();
+            let mut rest = windows.clone();
+            rest.sort_by(|left, right| right.score.total_cmp(&left.score));
+            let mut expected = Vec::new();
+            while !rest.is_empty() {
+                let first = rest.remove(0);
+                let (same, others): (Vec<Window>, Vec<Window>) =
+                    rest.into_iter().partition(|other| overlap(&first, other) > most);
+                let score = same.iter().fold(first.score, |sum, window| sum + window.score);
+                expected.push(Window { score, ..first });
+                rest = others;
+            }
+            let mut merged = windows;
+            merge(&mut merged, most);
+            assert!(expected.len() < 2000);
+            assert_eq!(merged, expected, "{most}");
         }
     }
 
@@ -218,7 +323,7 @@ mod tests {
         for (width, height) in [(1, 1), (2, 2), (39, 400), (40, 40), (41, 3000), (3000, 41)] {
             let gray = GrayImage::from_fn(width, height, |x, y| image::Luma([((x * 37) ^ (y * 91)) as u8]));
             for largest in [0.1, 1.0, 2.0] {
-                find(&CASCADE, &gray, largest, 0.8);
+                find(&CASCADE, &gray, largest, 0.8, || true).expect("there is time");
             }
         }
     }
