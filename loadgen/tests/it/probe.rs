@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use faas_lab_loadgen::client::{ClientOptions, Connections};
 use faas_lab_loadgen::experiment::Admin;
 use faas_lab_loadgen::probe::{Course, Probe, ProbeOptions, Sight, Watching};
 use faas_lab_loadgen::target::{Credentials, System};
@@ -136,7 +137,7 @@ async fn looks_go_on_until_they_are_stopped() {
 async fn a_namespace_that_is_refused_is_named() {
     let refuse = || async { (StatusCode::BAD_REQUEST, "namespace mars is not permitted\n") };
     let gateway = up(Router::new().fallback(refuse)).await;
-    let client = reqwest::Client::new();
+    let client = ClientOptions::default().builder(&Arc::new(Connections::default())).build().expect("a client");
     let ask = async |namespace: Option<&str>| {
         let system = System { gateway: gateway.clone(), credentials: None, namespace: namespace.map(str::to_owned) };
         Admin::new(system, client.clone()).status("hello").await.expect_err("refused").to_string()
