@@ -78,6 +78,8 @@ chain_function=$(child_of "$chain_watchdog")
 # cpu PID…: nanoseconds that each has run so far
 cpu() { for pid in "$@"; do cat "/proc/$pid"/task/*/schedstat | awk '{ sum += $1 } END { printf "%.0f ", sum }'; done; }
 rss() { for pid in "$@"; do awk '/^VmRSS/ { printf "%.1f ", $2 / 1024 }' "/proc/$pid/status"; done; }
+# own PID…: what of it is not mapped from files, and so not shared with others that run the same program
+own() { for pid in "$@"; do awk '/^RssAnon/ { printf "%.1f ", $2 / 1024 }' "/proc/$pid/status"; done; }
 
 # measure PATH CONNECTIONS URL PID…: one line "PATH CONNECTIONS p50 p99 rate errors cpu…" more among the results
 measure() {
@@ -99,7 +101,8 @@ measure() {
         }' "$work/wrk" >>"$work/results"
 }
 
-rss_before=$(rss "$gateway" "$chain_watchdog" "$chain_function")
+chain=("$gateway" "$chain_watchdog" "$chain_function")
+rss_before=$(rss "${chain[@]}") own_before=$(own "${chain[@]}")
 printf '%d rounds of %d s each; %d cores, load %s\n' "$rounds" "$seconds" "$(nproc)" "$(cut -d' ' -f1 /proc/loadavg)"
 for _ in $(seq "$rounds"); do
     for connections in $connections_list; do
@@ -127,14 +130,15 @@ awk -v list="$connections_list" '
         }
         printf "\nerrors: %d. Processes from left to right: gateway, watchdog, function.\n", bad
     }' "$work/results"
-printf 'resident MB (gateway, watchdog, function): %sbefore, %safter\n' "$rss_before" "$(rss "$gateway" "$chain_watchdog" "$chain_function")"
+printf 'resident MB (gateway, watchdog, function): %sbefore, %safter\n' "$rss_before" "$(rss "${chain[@]}")"
+printf 'of that not mapped from files:             %sbefore, %safter\n' "$own_before" "$(own "${chain[@]}")"
 
 if [ "$minutes" -gt 0 ]; then
     echo
     wrk -t1 -c100 -d"$((minutes * 60))s" "$gateway_url" >"$work/wrk" & load=$!
     for second in $(seq 5 5 $((minutes * 60))); do
         sleep 5
-        echo "$second $(rss "$gateway" "$chain_watchdog" "$chain_function")" >>"$work/memory"
+        echo "$second $(rss "${chain[@]}")" >>"$work/memory"
     done
     wait "$load"
     # The first fifth is left out: pools and buffers grow to their size there.

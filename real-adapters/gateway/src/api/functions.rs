@@ -266,7 +266,8 @@ fn check(deployment: &FunctionDeployment) -> Result<(), String> {
         return Err("service: is required".to_owned());
     }
     for (field, name) in [("service", &deployment.service), ("namespace", &deployment.namespace)] {
-        if !is_dns_label(name) && !(field == "namespace" && name.is_empty()) {
+        let is_default = field == "namespace" && name.is_empty();
+        if !is_default && !is_dns_label(name) {
             return Err(format!("{field}: ({name}) is invalid, must be a valid DNS entry"));
         }
     }
