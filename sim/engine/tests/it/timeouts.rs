@@ -126,7 +126,7 @@ fn a_function_that_notices_stops_when_nobody_waits() {
     let gone = |scenario: &Scenario, hop, status| {
         let late = timed_out(hop, status);
         let played = play(scenario);
-        assert_eq!(played.story(), [(late, 2000), (late, 2000)]);
+        assert_eq!(played.story(), [(late, 2000), (late, 4500)]);
         assert_eq!(played.record.functions[0].usage.busy_replica_secs, 4.0);
         assert_eq!(played.metric(WASTED_CPU_SHARE), 1.0);
     };
