@@ -96,4 +96,6 @@ if wanted pi; then
     held sleep-on-emulated-pi sleep-pi --data '{wait}' --set duration=20s --set 'function.sleep.wait={ exponential = "30ms" }' \
         --set 'workload.sleep.arrivals={ poisson = "20/s" }'
 fi
+# The page is for readers elsewhere, who have neither this folder nor the reports in it.
+sed -i -e "s|$work/||g" -e '/^The curves over each other/,+1d' "$markdown"
 exit "$missed"
