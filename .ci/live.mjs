@@ -69,7 +69,7 @@ const helpers = `
     recorder.ondataavailable = (event) => parts.push(event.data);
     const ended = new Promise((done) => (recorder.onstop = done));
     recorder.start();
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 30; i++) {
       canvas.getContext("2d").drawImage(out, i, 0, canvas.width, canvas.height);
       await new Promise((done) => setTimeout(done, 100));
     }
@@ -101,10 +101,10 @@ for (const look of [LOOKS[0], LOOKS[3]]) {
   await ask("small faces are found and drawn", `until("another picture", () => shown() && shown() !== old).then(() => drawn() > 500)`);
   await picture("picture");
   await seen.ask("film()");
-  await ask("a video plays through", `until("the end of a video", () => counted() >= 1 && document.querySelector("#video").ended).then(() => true)`);
+  await ask("a video plays through", `until("the end of a video", () => counted() >= 2 && document.querySelector("#video").ended).then(() => true)`);
   await picture("video");
   await seen.ask(`document.querySelector("#camera").click()`);
-  await ask("the camera plays", `until("frames of the camera", () => document.querySelector("#camera").ariaPressed === "true" && counted() >= 2).then(() => true)`);
+  await ask("the camera plays", `until("frames of the camera", () => document.querySelector("#camera").ariaPressed === "true" && counted() >= 3).then(() => true)`);
   await picture("camera");
   await seen.ask(`document.querySelector("#camera").click()`);
   await ask("the camera stops", `until("the camera to stop", () => document.querySelector("#camera").ariaPressed === "false").then(() => true)`);

@@ -26,14 +26,16 @@ while [ $# -gt 0 ]; do
     shift 2 || { echo "$1 wants a value" >&2; exit 2; }
 done
 
-[ -n "${FAAS_LAB_BUILT:-}" ] || cargo build --release --quiet
+cargo build --release --quiet
 lab=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/faas-lab
 port=${PORT:-18680}
 gateway=http://127.0.0.1:$port
 pid=''
-[ -n "$work" ] && mkdir -p "$work" || { work=$(mktemp -d); trap 'down; rm -rf "$work"' EXIT; }
+keep=$work
+work=${work:-$(mktemp -d)}
+mkdir -p "$work"
 down() { [ -z "$pid" ] || { kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; pid=''; }; }
-trap -p EXIT | grep -q . || trap down EXIT
+trap 'down; [ -n "$keep" ] || rm -rf "$work"' EXIT
 
 # up [ARGUMENT…]: the platform, with functions whose service times are known
 up() {

@@ -108,7 +108,7 @@ fn function(line: &mut String, seen: &Measurements, fits: &Fits) {
         Sharing::None | Sharing::Unknown => {
             let _ = writeln!(
                 line,
-                "# Calls do not hinder each other: this is time, not work. A call that is given up holds nothing back.\n\
+                "# Calls do not hinder each other: this is time, not work. That a call which is given up ends there is assumed.\n\
                  demand = \"0s\"\n{}\ncancellable = true",
                 fitted("wait", &fits.service)
             );
