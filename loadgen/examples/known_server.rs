@@ -107,34 +107,41 @@ async fn reset(State(server): State<Server>, Query(query): Query<BTreeMap<String
     "forgotten"
 }
 
-/// Service times, and how far requests came from where a schedule of equal gaps has them: from the line of this rate on
-/// which the earliest one lies.
+/// Service times, and how far requests came and answers went from a schedule of equal gaps: from the line of this rate on
+/// which the earliest request lies. What is due first comes first.
 async fn report(State(server): State<Server>) -> Json<Value> {
     let seen = server.seen();
-    let mut came: Vec<Instant> = seen.stamps.iter().map(|stamp| stamp.0).collect();
-    came.sort();
-    let mut service: Vec<f64> = seen.stamps.iter().map(|stamp| (stamp.1 - stamp.0).as_secs_f64()).collect();
+    let mut stamps = seen.stamps.clone();
+    stamps.sort();
+    let mut service: Vec<f64> = stamps.iter().map(|(came, answered)| (*answered - *came).as_secs_f64()).collect();
     service.sort_by(f64::total_cmp);
-    let behind = |first: Instant| {
+    let first = stamps.first().map(|(came, _)| *came).filter(|_| seen.rate > 0.0);
+    let late = |at: &dyn Fn(&(Instant, Instant)) -> Instant| -> Vec<f64> {
+        let Some(first) = first else { return Vec::new() };
         let due = |k: usize| k as f64 / seen.rate;
-        came.iter().enumerate().map(move |(k, at)| (*at - first).as_secs_f64() - due(k)).collect::<Vec<f64>>()
+        stamps.iter().enumerate().map(|(k, stamp)| (at(stamp) - first).as_secs_f64() - due(k)).collect()
     };
-    let schedule = came.first().filter(|_| seen.rate > 0.0).map(|first| {
-        let mut behind = behind(*first);
-        let earliest = behind.iter().copied().fold(f64::INFINITY, f64::min);
-        behind.iter_mut().for_each(|error| *error -= earliest);
-        behind.sort_by(f64::total_cmp);
-        behind
-    });
+    let mut came = late(&|stamp| stamp.0);
+    let mut answered = late(&|stamp| stamp.1);
+    let earliest = came.iter().copied().fold(f64::INFINITY, f64::min);
+    for late in [&mut came, &mut answered] {
+        late.iter_mut().for_each(|late| *late -= earliest);
+        late.sort_by(f64::total_cmp);
+    }
     let at = |sorted: &[f64], q: f64| {
         let place = (q * sorted.len() as f64).ceil() as usize;
         sorted.get(place.clamp(1, sorted.len().max(1)) - 1).map(|seconds| seconds * 1e3)
     };
+    let mean = |all: &[f64]| (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64 * 1e3);
     Json(json!({
         "count": seen.count,
         "service_p50_ms": at(&service, 0.5),
         "service_p99_ms": at(&service, 0.99),
-        "schedule_error_p50_ms": schedule.as_deref().and_then(|sorted| at(sorted, 0.5)),
-        "schedule_error_p99_ms": schedule.as_deref().and_then(|sorted| at(sorted, 0.99)),
+        "schedule_error_p50_ms": at(&came, 0.5),
+        "schedule_error_p99_ms": at(&came, 0.99),
+        "answered_p50_ms": at(&answered, 0.5),
+        "answered_p90_ms": at(&answered, 0.9),
+        "answered_p99_ms": at(&answered, 0.99),
+        "answered_mean_ms": mean(&answered),
     }))
 }

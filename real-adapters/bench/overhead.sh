@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # What the platform adds to a warm call, and what it carries: wrk against the function itself, through a watchdog, and
-# through gateway and watchdog, in turns within one run, so that all three see the same machine. The gateway is the real
+# through gateway and watchdog, in turns within one run, so that all see the same machine. The gateway is the real
 # one, with its embedded provider, which starts the watchdog and the function as it does for users.
+#
+# The yardstick are two processes that only copy bytes between TCP connections: what two hops cost at the least. On a
+# virtual machine that is mostly the waking of idle cores, and changes with the neighbours; the ratio stays.
 #
 #   overhead.sh [--seconds N] [--rounds N] [--connections "1 100"] [--minutes N] [--build-dir DIR]
 #
@@ -32,12 +35,14 @@ done
 cd "$(dirname "$0")/../.."
 if [ -z "$build" ]; then
     cargo build --release --quiet -p faas-lab-gateway -p faas-lab-watchdog -p faas-lab-functions --bins
+    cargo build --release --quiet -p faas-lab-http --example forwarder
     build=$(cargo metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release
 fi
 build=$(cd "$build" && pwd)
 
 base=${PORT:-18480}
 direct_port=$base watchdog_port=$((base + 1)) gateway_port=$((base + 2)) metrics_port=$((base + 3))
+near_port=$((base + 4)) far_port=$((base + 5))
 work=$(mktemp -d)
 pids=()
 cleanup() {
@@ -57,6 +62,8 @@ until_true() {
 child_of() { cat "/proc/$1"/task/*/children 2>/dev/null | tr ' ' '\n' | grep -m1 .; }
 
 "$build/faas-lab-functions" hello --port "$direct_port" 2>"$work/function.log" & function=$!; pids+=("$function")
+"$build/examples/forwarder" "$near_port" "$far_port" 2>"$work/near.log" & near=$!; pids+=("$near")
+"$build/examples/forwarder" "$far_port" "$direct_port" 2>"$work/far.log" & far=$!; pids+=("$far")
 env TMPDIR="$work" mode=http fprocess="$build/faas-lab-functions hello --socket $work/hello.sock" \
     upstream_url="unix:$work/hello.sock" watchdog_address=127.0.0.1 port="$watchdog_port" metrics_port=0 \
     "$build/faas-lab-watchdog" 2>"$work/watchdog.log" & watchdog=$!; pids+=("$watchdog")
@@ -69,9 +76,10 @@ curl -fsS "http://127.0.0.1:$gateway_port/system/functions" -o /dev/null --json 
     \"image\": \"$work/hello\", \"labels\": {\"com.openfaas.scale.min\": \"1\", \"com.openfaas.scale.max\": \"1\"}}"
 
 direct_url=http://127.0.0.1:$direct_port/
+forwarders_url=http://127.0.0.1:$near_port/
 watchdog_url=http://127.0.0.1:$watchdog_port/
 gateway_url=http://127.0.0.1:$gateway_port/function/hello
-for url in "$direct_url" "$watchdog_url" "$gateway_url"; do until_true curl -fs "$url"; done
+for url in "$direct_url" "$forwarders_url" "$watchdog_url" "$gateway_url"; do until_true curl -fs "$url"; done
 chain_watchdog=$(child_of "$gateway")
 chain_function=$(child_of "$chain_watchdog")
 
@@ -107,6 +115,7 @@ printf '%d rounds of %d s each; %d cores, load %s\n' "$rounds" "$seconds" "$(npr
 for _ in $(seq "$rounds"); do
     for connections in $connections_list; do
         measure direct "$connections" "$direct_url" "$function"
+        measure forwarders "$connections" "$forwarders_url" "$near" "$far" "$function"
         measure watchdog "$connections" "$watchdog_url" "$watchdog" "$(child_of "$watchdog")"
         measure gateway "$connections" "$gateway_url" "$gateway" "$chain_watchdog" "$chain_function"
     done
@@ -119,16 +128,18 @@ awk -v list="$connections_list" '
       sum = 0; for (i = 7; i <= NF; i++) sum += $i
       if (!(key in cpu) || sum < cpu[key]) { cpu[key] = sum; each[key] = ""; for (i = 7; i <= NF; i++) each[key] = each[key] sprintf(" %6.1f", $i) } }
     END {
-        split("direct watchdog gateway", paths, " "); n = split(list, counts, " ")
-        name["direct"] = "function"; name["watchdog"] = "watchdog"; name["gateway"] = "gateway+watchdog"
+        split("direct forwarders watchdog gateway", paths, " "); n = split(list, counts, " ")
+        name["direct"] = "function"; name["forwarders"] = "two forwarders"; name["watchdog"] = "watchdog"; name["gateway"] = "gateway+watchdog"
         for (c = 1; c <= n; c++) {
             printf "\n%4d conn.          p50 µs   added   p99 µs   requests/s  of direct   CPU µs/request, each process\n", counts[c]
-            for (i = 1; i <= 3; i++) {
+            for (i = 1; i <= 4; i++) {
                 key = paths[i] " " counts[c]; first = "direct " counts[c]
                 printf "%-17s %8d %7d %8d %12d %9.0f%% %s\n", name[paths[i]], p50[key], p50[key] - p50[first], p99[key], rate[key], 100 * rate[key] / rate[first], each[key]
             }
+            key = " " counts[c]; base = p50["direct" key]
+            printf "gateway+watchdog add %.1f times what two forwarders add\n", (p50["gateway" key] - base) / (p50["forwarders" key] - base)
         }
-        printf "\nerrors: %d. Processes from left to right: gateway, watchdog, function.\n", bad
+        printf "\nerrors: %d. Processes from left to right: forwarders or gateway, watchdog; function.\n", bad
     }' "$work/results"
 printf 'resident MB (gateway, watchdog, function): %sbefore, %safter\n' "$rss_before" "$(rss "${chain[@]}")"
 printf 'of that not mapped from files:             %sbefore, %safter\n' "$own_before" "$(own "${chain[@]}")"

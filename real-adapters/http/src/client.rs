@@ -3,7 +3,8 @@
 //! Connections are used most recently used first, so that those too many fall idle and are closed. There is no timeout
 //! here: the caller drops the future.
 //!
-//! A connection is driven by the task that waits for its answer, so that a call needs no switch to another task and back.
+//! A connection is driven by the task that waits for its answer, so that a call needs no switch to another task and back,
+//! and wakes nobody once that answer is here: who reads a body wakes its connection, which would be the reader itself.
 //! Only what goes on after the answer's head, a long body or a tunnel, gets a task of its own. An answer that comes while
 //! the request is still being sent is taken (`hearing.rs`).
 
@@ -12,11 +13,12 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryFutureExt;
+use futures_util::task::AtomicWaker;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -214,7 +216,7 @@ impl Client {
             .handshake(TokioIo::new(Hearing::new(stream)))
             .await
             .map_err(|source| ClientError::Closed { endpoint: endpoint(), source })?;
-        Ok(Connection { sender, driver: Some(Box::pin(connection.with_upgrades())) })
+        Ok(Connection { sender, driver: Some(Driver::new(connection.with_upgrades())) })
     }
 
     fn explain(&self, source: hyper::Error) -> ClientError {
@@ -319,7 +321,7 @@ impl Pool {
         }
         if let Some(driver) = connection.driver.take() {
             // It ends with its sender, or when the peer closes; whoever reads the body is told by that.
-            tokio::spawn(driver);
+            tokio::spawn(driver.future);
         }
         response.map(|body| Body::leased(body, Lease { pool: self.clone(), sender: connection.sender }))
     }
@@ -344,7 +346,7 @@ impl Pool {
 struct Connection {
     sender: SendRequest<Outgoing>,
     /// Driven by whoever sends; `None` once it has a task of its own, or has ended.
-    driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    driver: Option<Driver>,
 }
 
 impl Connection {
@@ -356,11 +358,11 @@ impl Connection {
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request.map(Outgoing::new))));
         let driver = &mut self.driver;
         let alone = driver.is_none();
-        poll_fn(|cx| {
+        let answered = poll_fn(|cx| {
             if alone {
                 return answer.as_mut().poll(cx);
             }
-            if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(cx).is_ready()) {
+            if driver.as_mut().is_some_and(|driver| driver.drive_for(cx.waker())) {
                 // Dropped, it says to whoever waits how it ended.
                 *driver = None;
             }
@@ -368,16 +370,57 @@ impl Connection {
             // put off for tokio's budget either, hence `unconstrained`.
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
-        .await
+        .await;
+        if let Some(driver) = &self.driver {
+            driver.waiting.0.take();
+        }
+        answered
     }
 
-    /// Whether the peer has not closed it, as far as is known. Whoever waited for its last answer is woken by it no more.
+    /// Whether the peer has not closed it, as far as is known.
     fn is_open(&mut self) -> bool {
-        let mut nobody = Context::from_waker(Waker::noop());
-        if self.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(&mut nobody).is_ready()) {
+        if self.driver.as_mut().is_some_and(Driver::drive) {
             self.driver = None;
         }
         !self.sender.is_closed()
+    }
+}
+
+/// What moves a connection on, in the task of whoever waits for it.
+struct Driver {
+    future: Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>,
+    waiting: Arc<Waiting>,
+    waker: Waker,
+}
+
+/// Who waits for a connection's answer.
+struct Waiting(AtomicWaker);
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Waiting>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Waiting>) {
+        self.0.wake();
+    }
+}
+
+impl Driver {
+    fn new(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Driver {
+        let waiting = Arc::new(Waiting(AtomicWaker::new()));
+        Driver { future: Box::pin(connection), waker: Waker::from(waiting.clone()), waiting }
+    }
+
+    /// Moves it on, and again when `waker` was woken; whether it has ended.
+    fn drive_for(&mut self, waker: &Waker) -> bool {
+        self.waiting.0.register(waker);
+        self.drive()
+    }
+
+    /// Moves it on as far as it goes now; whether it has ended.
+    fn drive(&mut self) -> bool {
+        self.future.as_mut().poll(&mut Context::from_waker(&self.waker)).is_ready()
     }
 }
 

@@ -13,6 +13,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::local::LocalStream;
+
 /// An address to listen on or to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -47,7 +49,7 @@ impl Endpoint {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Endpoint::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            Endpoint::Unix(path) => Ok(Stream::Unix(LocalStream::connect(path).await?)),
         }
     }
 }
@@ -139,7 +141,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok((Stream::Tcp(stream), Some(peer)))
             }
-            Listener::Unix(listener, _) => Ok((Stream::Unix(listener.accept().await?.0), None)),
+            Listener::Unix(listener, _) => Ok((Stream::Unix(LocalStream::new(listener.accept().await?.0)?), None)),
         }
     }
 }
@@ -150,7 +152,7 @@ pub enum Stream {
     /// Over TCP.
     Tcp(TcpStream),
     /// Over a Unix domain socket.
-    Unix(UnixStream),
+    Unix(LocalStream),
 }
 
 macro_rules! with_stream {

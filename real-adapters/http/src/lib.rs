@@ -7,10 +7,12 @@ mod endpoint;
 pub mod forward;
 pub mod go;
 mod hearing;
+mod local;
 pub mod server;
 mod timed;
 
 pub use body::Body;
 pub use client::{Client, ClientError, ClientOptions};
 pub use endpoint::{Endpoint, Listener, NoEndpoint, OwnedSocket, Stream};
+pub use local::LocalStream;
 pub use server::{Drained, Limits, serve};
