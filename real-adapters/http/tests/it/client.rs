@@ -1,7 +1,9 @@
 use super::*;
 use faas_lab_http::{Client, ClientError, ClientOptions};
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
@@ -37,6 +39,28 @@ async fn keeps_a_connection_for_the_next_request() {
     client.forget_idle();
     client.send(get("/")).await.expect("a response");
     assert_eq!(peers.lock().expect("unpoisoned").len(), 2);
+}
+
+#[tokio::test]
+async fn a_call_is_woken_by_its_answer_and_by_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for at in ["127.0.0.1:0".parse().expect("an endpoint"), Endpoint::Unix(folder.path().join("a.sock"))] {
+        let server = start_at(&at, Limits::default(), echo).await;
+        let client = Client::new(server.endpoint.clone(), ClientOptions::default());
+        let mut calls = pin!(async {
+            for _ in 0..100 {
+                assert_eq!(text_of(client.send(get("/")).await.expect("a response")).await, "GET / ");
+            }
+        });
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            calls.as_mut().poll(cx)
+        })
+        .await;
+        // Once for each answer; connecting takes a few more.
+        assert!((100..=110).contains(&polls), "{polls}");
+    }
 }
 
 #[tokio::test]
