@@ -84,7 +84,7 @@ impl Course {
 
     /// Replicas of all functions that were ready at the last look, where that is known of any.
     pub fn all_ready(&self) -> Option<u64> {
-        (0..self.functions.len()).filter_map(|function| self.ready(function)).reduce(|sum, ready| sum + ready)
+        (0..self.functions.len()).filter_map(|function| self.ready(function)).reduce(u64::saturating_add)
     }
 
     /// Replicas of a function that were seen to come, where replicas have names or numbers.

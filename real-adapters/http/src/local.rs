@@ -3,6 +3,7 @@
 //! Tokio watches a connection in both directions, and a Unix socket tells whoever watches for room each time its peer has
 //! read something: its process runs for nothing, twice in each call. So here room is watched for only while there is none.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -12,6 +13,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+thread_local! {
+    /// What is read goes through here: to fill a buffer safely, all of it would have to be written, most of it for nothing.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; 1 << 16].into());
+}
 
 /// A connection over a Unix domain socket.
 #[derive(Debug)]
@@ -68,20 +74,20 @@ impl AsyncRead for LocalStream {
         let incoming = &self.get_mut().incoming;
         loop {
             let mut ready = ready!(incoming.poll_read_ready(cx))?;
-            let space = buf.initialize_unfilled();
-            let size = space.len();
-            match ready.get_inner().read(space) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-                Ok(read) => {
-                    // All that was there: what comes next is a new event. The end stays to be read.
-                    if read > 0 && read < size {
-                        ready.clear_ready();
-                    }
-                    buf.advance(read);
-                    return Poll::Ready(Ok(()));
+            let read = SCRATCH.with_borrow_mut(|scratch| {
+                let size = scratch.len().min(buf.remaining());
+                let read = ready.get_inner().read(&mut scratch[..size])?;
+                buf.put_slice(&scratch[..read]);
+                // All that was there: what comes next is a new event. The end stays to be read.
+                if read > 0 && read < size {
+                    ready.clear_ready();
                 }
+                Ok(())
+            });
+            match read {
+                Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return Poll::Ready(done),
             }
         }
     }
