@@ -71,10 +71,16 @@ pub fn add_forwarded<B>(request: &mut Request<B>, peer: Option<SocketAddr>) {
 
 /// The target as one asks the origin for it, `/path?query`, whatever form it came in.
 pub fn origin_form(uri: &Uri) -> Uri {
-    match uri.path_and_query() {
-        Some(target) if target.as_str().starts_with('/') => target.clone().into(),
-        _ => Uri::from(PathAndQuery::from_static("/")),
-    }
+    let target = match uri.path_and_query() {
+        Some(target) if uri.scheme().is_none() && target.path().starts_with('/') => Some(target.clone()),
+        // What follows the authority may have no path, or be nothing but a fragment that is gone: its parts are whole.
+        Some(target) if target.path().starts_with('/') => {
+            let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+            format!("{}{query}", target.path()).parse().ok()
+        }
+        _ => None,
+    };
+    target.unwrap_or_else(|| PathAndQuery::from_static("/")).into()
 }
 
 #[cfg(test)]
@@ -119,8 +125,18 @@ mod tests {
 
     #[test]
     fn asks_the_origin_for_path_and_query() {
-        for (uri, asked) in [("http://h/p?q", "/p?q"), ("/p%2F", "/p%2F"), ("http://h", "/"), ("*", "/"), ("h:80", "/")]
-        {
+        for (uri, asked) in [
+            ("http://h/p?q", "/p?q"),
+            ("/p%2F", "/p%2F"),
+            ("/p?q#f", "/p?q"),
+            ("http://h", "/"),
+            ("http://h?q", "/?q"),
+            ("http://h#f", "/"),
+            ("http://h?q#f", "/?q"),
+            ("://z:#f", "/"),
+            ("*", "/"),
+            ("h:80", "/"),
+        ] {
             assert_eq!(origin_form(&uri.parse().expect("a URI")).to_string(), asked, "{uri}");
         }
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use faas_lab_http::forward::{INTERNAL, SECONDS, remove_hop_by_hop};
+use faas_lab_http::forward::{INTERNAL, SECONDS, origin_form, remove_hop_by_hop};
 use faas_lab_http::go::parse_duration;
 use faas_lab_http::{Body, Client, ClientError, ClientOptions, Endpoint};
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, UPGRADE};
@@ -119,10 +119,8 @@ impl Function {
     }
 
     fn address(&self, request: &mut Request<Body>, upgrades: bool) {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let target = if target.starts_with('/') { target } else { "/" };
         if !self.base.is_empty() || !request.uri().path().starts_with('/') || request.uri().authority().is_some() {
-            let uri: Result<Uri, _> = format!("{}{target}", self.base).parse();
+            let uri: Result<Uri, _> = format!("{}{}", self.base, origin_form(request.uri())).parse();
             *request.uri_mut() = uri.unwrap_or_default();
         }
         let upgrade = if upgrades { request.headers_mut().remove(UPGRADE) } else { None };
