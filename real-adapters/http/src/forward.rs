@@ -71,15 +71,11 @@ pub fn add_forwarded<B>(request: &mut Request<B>, peer: Option<SocketAddr>) {
 
 /// The target as one asks the origin for it, `/path?query`, whatever form it came in.
 pub fn origin_form(uri: &Uri) -> Uri {
-    let target = match uri.path_and_query() {
-        Some(target) if uri.scheme().is_none() && target.path().starts_with('/') => Some(target.clone()),
-        // What follows the authority may have no path, or be nothing but a fragment that is gone: its parts are whole.
-        Some(target) if target.path().starts_with('/') => {
-            let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
-            format!("{}{query}", target.path()).parse().ok()
-        }
-        _ => None,
-    };
+    // From its parts: as a whole, what follows an authority may have no path, or be nothing where a fragment was.
+    let target = uri.path_and_query().filter(|target| target.path().starts_with('/')).and_then(|target| {
+        let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}{query}", target.path()).parse().ok()
+    });
     target.unwrap_or_else(|| PathAndQuery::from_static("/")).into()
 }
 

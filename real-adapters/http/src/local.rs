@@ -74,7 +74,7 @@ impl AsyncRead for LocalStream {
         let incoming = &self.get_mut().incoming;
         loop {
             let mut ready = ready!(incoming.poll_read_ready(cx))?;
-            let read = SCRATCH.with_borrow_mut(|scratch| {
+            let read: io::Result<()> = SCRATCH.with_borrow_mut(|scratch| {
                 let size = scratch.len().min(buf.remaining());
                 let read = ready.get_inner().read(&mut scratch[..size])?;
                 buf.put_slice(&scratch[..read]);
@@ -85,7 +85,7 @@ impl AsyncRead for LocalStream {
                 Ok(())
             });
             match read {
-                Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return Poll::Ready(done),
             }
