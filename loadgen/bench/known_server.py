@@ -133,6 +133,7 @@ def oha(seconds, rate, correction):
 def tools(seconds, connections):
     flags = ["--rate", "1000", "--constant", "--duration", f"{seconds}s", "--timeout", "30s"]
     yield "faas-lab", lambda: faas_lab(*flags)
+    yield "faas-lab --busy-poll", lambda: faas_lab(*flags, "--busy-poll")
     if OHA:
         yield "oha -q, corrected", lambda: oha(seconds, 1000, True)
         yield "oha -q", lambda: oha(seconds, 1000, False)
@@ -216,15 +217,15 @@ def stall():
 def capacity():
     rows = []
     with Server(0):
-        for rate in (10_000, 20_000, 30_000):
+        for rate, *flags in ((rate, *flags) for flags in ([], ["--busy-poll"]) for rate in (10_000, 20_000, 30_000)):
             found = []
             for _ in range(rounds):
                 ask("reset")
-                row = faas_lab("--rate", str(rate), "--duration", f"{seconds}s", "--timeout", "10s")
+                row = faas_lab("--rate", str(rate), "--duration", f"{seconds}s", "--timeout", "10s", *flags)
                 found.append({"sent_per_s": row["sent"] / seconds, "lateness": quantile(row["lateness"], 0.99), "p50": row["p50"], "p99": row["p99"],
-                              "errors": row["lost"] * 100, "each": row["cpu"] * 1e6 / max(row["sent"], 1), "valid": float(row["valid"])})
+                              "errors": row["lost"] * 100, "each": row["client"]["cpu_seconds"] * 1e6 / max(row["sent"], 1), "valid": float(row["valid"])})
             m = medians(found)
-            rows.append([f"{rate}/s", figure(m["sent_per_s"], 0), figure(m["lateness"], 3), figure(m["p50"], 3), figure(m["p99"], 3), figure(m["errors"]),
+            rows.append([" ".join([f"{rate}/s", *flags]), figure(m["sent_per_s"], 0), figure(m["lateness"], 3), figure(m["p50"], 3), figure(m["p99"], 3), figure(m["errors"]),
                          figure(m["each"], 1), f'{sum(row["valid"] for row in found):.0f} of {rounds}'])
     print(f"Poisson for {seconds} s, client on one core; medians of {rounds} rounds")
     table(["offered", "sent/s", "lateness p99 ms", "p50 ms", "p99 ms", "errors %", "CPU µs/request", "valid"], rows)

@@ -1,4 +1,5 @@
-//! A server that knows what it did, to hold load testers against: `bench/known_server.py` drives it.
+//! A server that knows what it did, to hold load testers against: `bench/known_server.py` drives it. It keeps a core awake,
+//! so that it is never late itself, neither for a request nor for an answer.
 //!
 //! ```text
 //! known_server PORT SERVICE_MICROSECONDS
@@ -8,7 +9,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,6 @@ use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 /// As many requests are remembered one by one: enough for accuracy, little enough for runs of millions.
 const STAMPS: usize = 2_000_000;
@@ -34,8 +33,6 @@ struct Seen {
 struct Server {
     service: Duration,
     seen: Arc<Mutex<Seen>>,
-    /// A thread that sleeps on the kernel's fine timer: a runtime's timers have a grid of a millisecond.
-    sleeper: Sender<(Instant, oneshot::Sender<()>)>,
 }
 
 impl Server {
@@ -48,21 +45,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut number = || arguments.next().and_then(|word| word.parse::<u64>().ok()).ok_or("PORT SERVICE_MICROSECONDS");
     let (port, service) = (u16::try_from(number()?)?, Duration::from_micros(number()?));
-    let (sleeper, naps) = channel::<(Instant, oneshot::Sender<()>)>();
-    std::thread::spawn(move || {
-        let own = std::fs::read_link("/proc/thread-self").unwrap_or_default();
-        let number = own.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let _ = std::fs::write(format!("/proc/{number}/timerslack_ns"), "1");
-        // All take equally long, so who comes first is done first.
-        for (until, done) in naps {
-            std::thread::sleep(until.saturating_duration_since(Instant::now()));
-            let _ = done.send(());
-        }
-    });
-    let server = Server { service, seen: Arc::default(), sleeper };
+    let server = Server { service, seen: Arc::default() };
     let app =
         Router::new().route("/reset", get(reset)).route("/report", get(report)).fallback(answer).with_state(server);
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        tokio::spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+            }
+        });
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         axum::serve(axum::serve::ListenerExt::tap_io(listener, |tcp| _ = tcp.set_nodelay(true)), app).await
     })?;
@@ -84,10 +75,9 @@ async fn answer(State(server): State<Server>) -> &'static str {
     if let Some((_, to)) = stalled {
         tokio::time::sleep_until(to.into()).await;
     }
-    if !server.service.is_zero() {
-        let (done, awake) = oneshot::channel();
-        let _ = server.sleeper.send((Instant::now() + server.service, done));
-        let _ = awake.await;
+    let done = Instant::now() + server.service;
+    while Instant::now() < done {
+        tokio::task::yield_now().await;
     }
     let mut seen = server.seen();
     if seen.count > 1 && seen.stamps.len() < STAMPS {

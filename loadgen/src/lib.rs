@@ -4,9 +4,10 @@
 //! [`RunResult`](faas_lab_model::metrics::result::RunResult).
 //!
 //! ```text
-//! Plan ─▶ Schedule ─▶ pacer (a thread) ─▶ gate ─▶ users (Goose's) ─▶ caller ─▶ book (a page per thread) ─▶ RunResult
+//! Plan ─▶ Schedule ─▶ pacer ─▶ gate ─▶ users (Goose's) ─▶ caller ─▶ book (a page per thread) ─▶ RunResult
 //! ```
 
+mod alarm;
 pub mod answer;
 mod attack;
 pub mod births;
@@ -38,6 +39,7 @@ mod users;
 mod validity;
 pub mod warmth;
 
+pub use alarm::Waiting;
 pub use attack::{AttackError, GooseOptions};
 pub use book::{LATE, Observer, STEPS, Seen};
 pub use clock::Clock;

@@ -1,6 +1,6 @@
 //! What the client needs of its machine: CPU time, and what others took of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use faas_lab_model::metrics::measurement::ClientUse;
 
@@ -31,10 +31,10 @@ impl Usage {
         }
     }
 
-    /// What was needed since an earlier instant.
-    pub(crate) fn since(&self, earlier: &Usage) -> ClientUse {
+    /// What was needed since an earlier instant, without the CPU time that was spent `polling` for nothing.
+    pub(crate) fn since(&self, earlier: &Usage, polling: Duration) -> ClientUse {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        let cpu_seconds = self.cpu_secs - earlier.cpu_secs;
+        let cpu_seconds = (self.cpu_secs - earlier.cpu_secs - polling.as_secs_f64()).max(0.0);
         let wall = self.at.saturating_duration_since(earlier.at).as_secs_f64();
         let machine = self.machine.zip(earlier.machine);
         let share = |of: fn(Ticks) -> u64| {
@@ -86,7 +86,7 @@ mod tests {
         while Usage::now().cpu_secs - before.cpu_secs < 0.02 {
             sum = std::hint::black_box((0..10_000u64).fold(sum, u64::wrapping_add));
         }
-        let used = Usage::now().since(&before);
+        let used = Usage::now().since(&before, Duration::ZERO);
         assert!(used.cpu_seconds >= 0.02 && used.cpu_share > 0.0 && used.cpu_share <= 1.0, "{used:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! A run from start to result.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +13,7 @@ use faas_lab_model::time::{SimTime, Span};
 use goose::goose::GooseUser;
 use thiserror::Error;
 
+use crate::alarm::{Alarm, Waiting};
 use crate::attack::{self, AttackError, GooseOptions};
 use crate::book::{Book, Observer, STEPS, Seen};
 use crate::call::Caller;
@@ -76,6 +77,8 @@ pub struct Plan {
     pub client: ClientOptions,
     /// Most requests in flight, of workloads with a schedule; default: most arrivals in any five seconds, from 64 to 4096.
     pub in_flight: Option<usize>,
+    /// How it waits for what comes next.
+    pub waiting: Waiting,
     /// What of Goose itself is wanted.
     pub goose: GooseOptions,
     /// When it starts.
@@ -186,14 +189,18 @@ pub fn run(plan: &Plan, watch: Watch<'_>) -> Result<Measured, RunError> {
     // Goose has one switch for all that run in a process.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = match plan.waiting {
+        Waiting::Asleep => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+        // Connections are looked at by one thread at a time: a second one would take that from who polls, and sleep.
+        Waiting::Polling => 1,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
+        .worker_threads(threads)
         .thread_name("loadtest")
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    let measured = runtime.block_on(play(plan, watch, cores));
+    let measured = runtime.block_on(play(plan, watch, threads));
     // Calls that were given up may still hold connections: nobody waits for them.
     runtime.shutdown_background();
     measured
@@ -230,6 +237,8 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
     await_callbacks(plan, &crowd).await?;
     let watching = watch_gateway(plan, &crowd).await?;
 
+    let polled = Arc::new(AtomicU64::new(0));
+    let alarm = Alarm::new(plan.waiting, polled.clone()).map_err(RunError::Runtime)?;
     let mut attacking = launch(plan, &crowd);
     let clock = match ready(&crowd, plan.start, stop, &mut attacking).await {
         Ok(clock) => clock,
@@ -242,21 +251,15 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
     let observing = copied.map(|copied| observe(watch.observers, clock.wall(), copied)).transpose()?;
     let before = Usage::now();
     let pacing = {
-        let (crowd, stopping) = (crowd.clone(), Arc::new(AtomicBool::new(false)));
-        let flag = stopping.clone();
-        let thread = std::thread::Builder::new()
-            .name("pacer".into())
-            .spawn(move || pacer::pace(schedule, &clock, &crowd.gate, &flag))
-            .map_err(RunError::Runtime)?;
-        (thread, stopping)
+        let crowd = crowd.clone();
+        tokio::spawn(async move { pacer::pace(schedule, clock, &crowd.gate, alarm).await })
     };
 
     let ended = follow(&crowd, &clock, stop, watch.progress).await;
-    let used = Usage::now().since(&before);
-    pacing.1.store(true, Ordering::Relaxed);
+    let used = Usage::now().since(&before, Duration::from_nanos(polled.load(Ordering::Relaxed)));
     crowd.stop();
     crowd.give_up();
-    let _ = pacing.0.join();
+    pacing.abort();
     let deadline = Instant::now() + PATIENCE;
     while crowd.left() < crowd.ready() && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(2)).await;

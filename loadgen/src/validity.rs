@@ -66,7 +66,12 @@ fn moved(measurement: &Measurement, intended: &TimeHistogram, sending: &TimeHist
             ),
         )
     } else {
-        invalid("late", format!("{what} Use a less busy machine, lower the rate, or share it with --processes."))
+        invalid(
+            "late",
+            format!(
+                "{what} Use a less busy machine, keep a core awake with --busy-poll, lower the rate, or share it with --processes."
+            ),
+        )
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use faas_lab_loadgen::{Observer, Seen, Watch, run};
+use faas_lab_loadgen::{Observer, Plan, Seen, Waiting, Watch, run};
 use faas_lab_model::metrics::result;
 
 use crate::target::{Server, plan, play_and_keep};
@@ -16,8 +16,17 @@ fn quantile(sorted: &[f64], q: f64) -> f64 {
 /// A server that takes 5 ms. A client's time is the server's and the way: so it is never less, and the two medians are close.
 #[test]
 fn a_known_service_time_is_reported() {
+    is_reported_by(Waiting::Asleep);
+}
+
+#[test]
+fn a_known_service_time_is_reported_by_a_client_that_polls() {
+    is_reported_by(Waiting::Polling);
+}
+
+fn is_reported_by(waiting: Waiting) {
     let server = Server::start(Duration::from_millis(5));
-    let plan = plan(server.address, "2s", "arrivals = { constant = \"200/s\" }");
+    let plan = Plan { waiting, ..plan(server.address, "2s", "arrivals = { constant = \"200/s\" }") };
     let (measured, calls) = play_and_keep(&plan);
     let stamps = server.stamps();
     let planned = 399;

@@ -9,7 +9,7 @@ use faas_lab_loadgen::client::ClientOptions;
 use faas_lab_loadgen::payload::PayloadOptions;
 use faas_lab_loadgen::shard::Shard;
 use faas_lab_loadgen::target::{Kind, Target, TargetOptions};
-use faas_lab_loadgen::{GooseOptions, Measured, Observer, Plan, Seen, Start, Watch, run};
+use faas_lab_loadgen::{GooseOptions, Measured, Observer, Plan, Seen, Start, Waiting, Watch, run};
 use faas_lab_model::scenario::{BuiltIn, Scenario};
 
 /// When a request was there, and when its answer was ready.
@@ -84,6 +84,7 @@ pub(crate) fn plan(address: SocketAddr, duration: &str, workload: &str) -> Plan 
         payload: PayloadOptions::default(),
         client: ClientOptions::default(),
         in_flight: None,
+        waiting: Waiting::default(),
         goose: GooseOptions::default(),
         start: Start::Ready,
         shard: Shard::WHOLE,

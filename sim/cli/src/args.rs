@@ -672,6 +672,11 @@ pub(crate) struct LoadtestArguments {
     #[arg(long, value_name = "N", value_parser = in_flight)]
     pub(crate) in_flight: Option<usize>,
 
+    /// Keep one core awake for requests and answers, rather than sleep until the next: for machines that wake sleepers late,
+    /// as virtual ones do
+    #[arg(long)]
+    pub(crate) busy_poll: bool,
+
     #[command(flatten)]
     pub(crate) probe: crate::loadtest::groups::ProbeArguments,
 

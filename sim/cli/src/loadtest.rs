@@ -18,7 +18,7 @@ use faas_lab_loadgen::client::ClientOptions;
 use faas_lab_loadgen::merge::{LEDGER_VERSION, LedgerFile};
 use faas_lab_loadgen::probe::ProbeOptions;
 use faas_lab_loadgen::target::Target;
-use faas_lab_loadgen::{GooseOptions, Measured, Plan, RunError, Watch, prometheus};
+use faas_lab_loadgen::{GooseOptions, Measured, Plan, RunError, Waiting, Watch, prometheus};
 use faas_lab_model::metrics::measurement::Measurement;
 use faas_lab_model::metrics::result::{Estimate, ObjectiveResult, RunResult, Warning};
 use faas_lab_model::scenario::Scenario;
@@ -104,6 +104,7 @@ fn plan(arguments: &LoadtestArguments, scenario: Scenario, target: &Target) -> R
             connect_timeout: Some(arguments.call.connect_timeout),
         },
         in_flight: arguments.in_flight,
+        waiting: if arguments.busy_poll { Waiting::Polling } else { Waiting::Asleep },
         goose: GooseOptions { report: arguments.goose_report.clone(), dashboard: arguments.dashboard },
         start: arguments.share.start()?,
         shard: arguments.share.part()?,

@@ -144,6 +144,7 @@ fn words(
         ("insecure", arguments.target.insecure),
         ("http2", arguments.call.http2),
         ("no-keep-alive", arguments.call.no_keep_alive),
+        ("busy-poll", arguments.busy_poll),
         ("requests", arguments.requests),
     ];
     words.extend(switches.into_iter().filter(|(_, set)| *set).map(|(flag, _)| format!("--{flag}")));

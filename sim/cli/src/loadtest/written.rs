@@ -143,6 +143,7 @@ pub(super) fn command(arguments: &LoadtestArguments) -> String {
     words.extend(arguments.constant.then(|| "--constant".to_owned()));
     words.extend(arguments.call.http2.then(|| "--http2".to_owned()));
     words.extend(arguments.call.no_keep_alive.then(|| "--no-keep-alive".to_owned()));
+    words.extend(arguments.busy_poll.then(|| "--busy-poll".to_owned()));
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 

@@ -124,7 +124,7 @@ pub struct Invalidity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClientUse {
-    /// CPU time of the client's process.
+    /// CPU time of the client's process, without what it spent polling while there was nothing to do.
     pub cpu_seconds: f64,
     /// Its share of the cores it may use, from 0 to 1.
     pub cpu_share: f64,
