@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use faas_lab_model::time::Span;
+use thiserror::Error;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -107,6 +108,11 @@ pub async fn watched<T>(call: impl Future<Output = T>) -> (T, Option<Span>) {
         .await
 }
 
+/// Another connection became free before this one was begun. Nobody sees it: the call has gone on by then.
+#[derive(Debug, Error)]
+#[error("not needed any more")]
+struct NotNeeded;
+
 /// Counts and times connections.
 #[derive(Clone, Debug)]
 struct Watch {
@@ -146,7 +152,7 @@ where
     S: Service<T>,
     S::Future: Send + 'static,
     S::Response: 'static,
-    S::Error: 'static,
+    S::Error: From<NotNeeded> + 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -160,7 +166,18 @@ where
         let began = Instant::now();
         let connecting = self.inner().call(to);
         let connections = self.connections.clone();
+        // What nobody waits for any more is finished in a task of its own, without the call's.
+        let is_awaited = || CONNECTING.try_with(|_| ()).is_ok();
+        let was_awaited = is_awaited();
         Box::pin(async move {
+            // An answer that is here already may free a connection: it is read in the first turn, and the call that waits for
+            // a connection is served in the second. Else whoever is behind would open more and more of them, and so stay behind.
+            for _ in 0..2 {
+                tokio::task::yield_now().await;
+            }
+            if was_awaited && !is_awaited() {
+                return Err(NotNeeded.into());
+            }
             let connected = connecting.await;
             let took = Span::from(began.elapsed());
             match &connected {
