@@ -12,9 +12,9 @@
 //!
 //! What the metrics server tells depends on its version. Since 0.5 it takes the difference between two of its scrapes, which
 //! its manifest sets 15 s apart. Until 0.4 it scraped each 60 s and passed on the kubelet's rate, which is over cAdvisor's
-//! last housekeeping interval: after between one and two times 10 s. So a change of the load is seen up to a minute and a
-//! half later, in one go or in parts, and each sample has the noise of a short window. The model has one such interval for
-//! all replicas, where each container has its own. Source: kubernetes-sigs/metrics-server#567 and #734, cAdvisor's
+//! last housekeeping interval, of 10 to 20 s. So a change of the load is seen up to a minute and a half later, in one go or in
+//! parts, and each sample has the noise of a short window. The model has one such interval for all replicas, where each
+//! container has its own. Source: kubernetes-sigs/metrics-server#567 and #734, cAdvisor's
 //! `nextHousekeepingInterval`.
 //!
 //! Source: kubernetes/website, tasks/run-application/horizontal-pod-autoscale.
