@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use faas_lab_model::policies::{Scaler, ScalerSetup, Snapshot};
+use faas_lab_model::rng::Seed;
 use faas_lab_model::time::{SimTime, Span};
 use faas_lab_provider::Provider;
 use faas_lab_queue::Queue;
@@ -31,7 +32,9 @@ struct Asked {
 
 /// The policies of one function, ready to be asked.
 pub fn policies(settings: &Settings) -> Vec<(Policy, Box<dyn Scaler + Send>)> {
-    let setup = ScalerSetup { bounds: settings.bounds, cpu_request: settings.cpu_request };
+    // The same draws for every function: a replay of what was recorded has to make them again.
+    let key = Seed(0).key("scaler");
+    let setup = ScalerSetup { bounds: settings.bounds, cpu_request: settings.cpu_request, key };
     let scaler = settings.scaling.scaler(setup).map(|scaler| (Policy::Scaler, scaler));
     let idler = settings.scale_to_zero.as_ref().map(|idler| (Policy::Idler, idler.scaler()));
     scaler.into_iter().chain(idler).collect()

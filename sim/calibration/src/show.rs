@@ -31,6 +31,15 @@ fn with_error(value: f64, error: Option<f64>, unit: &str) -> String {
     format!("{}{error}{unit}", figure(value))
 }
 
+fn simulated(row: &Row) -> String {
+    match row.range {
+        Some((low, high)) => {
+            format!("{} ({} to {})", with_error(row.simulated, None, row.unit), figure(low), figure(high))
+        }
+        None => with_error(row.simulated, row.half_width, row.unit),
+    }
+}
+
 /// An error to two significant digits.
 fn error_figure(error: f64) -> String {
     let digits = libm::floor(libm::log10(error)) as i32 + 1;
@@ -50,6 +59,7 @@ fn bound(row: &Row) -> String {
         Bound::Errors(_) if row.standard_error.is_none() && row.published_error == Some(0.0) => "equal".into(),
         Bound::Errors(most) => format!("± {} errors", figure(most)),
         Bound::Between(low, high) => format!("{} to {}{unit}", figure(low), figure(high)),
+        Bound::Range(most) => format!("range ± {}{unit}", figure(most)),
         Bound::None => "-".into(),
     }
 }
@@ -74,7 +84,7 @@ fn cells(row: &Row) -> [String; 7] {
         row.case.clone(),
         row.quantity.clone(),
         with_error(row.published, row.published_error, row.unit),
-        with_error(row.simulated, row.half_width, row.unit),
+        simulated(row),
         difference(row),
         bound(row),
         verdict(row).to_owned(),

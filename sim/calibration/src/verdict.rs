@@ -3,6 +3,8 @@
 use faas_lab_model::statistics::Estimate;
 use serde::Serialize;
 
+use crate::runs::quantile;
+
 /// How close is close enough. A bound that was chosen with the outcome in view says so where it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -15,6 +17,9 @@ pub enum Bound {
     Errors(f64),
     /// At least the first and at most the second of these.
     Between(f64, f64),
+    /// What was published lies in the range of the replications, or at most so much outside of it, in the row's unit. For
+    /// what chance decides in the original too: a single run cannot be expected to be the middle one.
+    Range(f64),
     /// Shown, not judged.
     None,
 }
@@ -48,6 +53,9 @@ pub struct Row {
     pub simulated: f64,
     /// Half-width of the 95 % interval of that, where it varies.
     pub half_width: Option<f64>,
+    /// The range that the middle 90 % of the replications span, where that is what is shown of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<(f64, f64)>,
     /// Standard error of that.
     #[serde(skip)]
     pub standard_error: Option<f64>,
@@ -66,6 +74,7 @@ impl Row {
             published_error: None,
             simulated: 0.0,
             half_width: None,
+            range: None,
             standard_error: None,
             bound: Bound::None,
         }
@@ -92,6 +101,15 @@ impl Row {
             },
             None => Row { simulated: f64::NAN, ..self },
         }
+    }
+
+    /// What the model says, from independent replications that differ by chance: their median and their range. What is not a
+    /// number counts as later than all numbers.
+    pub fn spread(self, values: &[f64]) -> Row {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share| quantile(&sorted, share).unwrap_or(f64::NAN);
+        Row { simulated: at(0.5), range: Some((at(0.05), at(0.95))), ..self }
     }
 
     /// How close they should be.
@@ -124,6 +142,9 @@ impl Row {
                 None => distance == 0.0,
             },
             Bound::Between(low, high) => (low..=high).contains(&self.simulated),
+            Bound::Range(most) => {
+                self.range.is_some_and(|(low, high)| (low - most..=high + most).contains(&self.published))
+            }
         };
         if within { Verdict::Within } else { Verdict::Outside }
     }
@@ -191,6 +212,20 @@ mod tests {
             Row::new("c", "q", "").published(5.0, Some(0.0)).simulated(simulated).within(Bound::Errors(4.0)).verdict()
         };
         assert_eq!((exact(5.0), exact(5.000_001)), (Verdict::Within, Verdict::Outside));
+    }
+
+    #[test]
+    fn a_range_is_that_of_nine_replications_in_ten() {
+        let values: Vec<f64> = (1..=40).map(f64::from).collect();
+        let row = |published: f64, most: f64| {
+            Row::new("c", "q", "s").published(published, None).spread(&values).within(Bound::Range(most))
+        };
+        // The second of forty is the smallest that 5 % do not exceed, the 38th the same for 95 %.
+        assert_eq!((row(1.0, 0.0).simulated, row(1.0, 0.0).range), (20.0, Some((2.0, 38.0))));
+        assert_eq!((row(2.0, 0.0).verdict(), row(1.0, 0.0).verdict()), (Verdict::Within, Verdict::Outside));
+        assert_eq!((row(40.0, 2.0).verdict(), row(40.1, 2.0).verdict()), (Verdict::Within, Verdict::Outside));
+        let none = Row::new("c", "q", "s").spread(&[]).within(Bound::Range(1.0));
+        assert_eq!(none.verdict(), Verdict::Outside);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl FunctionState {
         self.slots.is_some() && (self.provisioner.is_some() || self.room.exists())
     }
 
-    pub(crate) fn new(function: &Function, classes: &[String]) -> FunctionState {
+    pub(crate) fn new(function: &Function, classes: &[String], seed: Seed) -> FunctionState {
         let provisioner = match &function.scaling {
             Scaling::PerRequest(per_request) => Some(per_request.clone()),
             _ => None,
@@ -77,7 +77,11 @@ impl FunctionState {
             Concurrency::Unlimited => (provisioner.as_ref().map(|_| 1), None),
         };
         let slots_matter = provisioner.is_some() || function.waiting_room.is_some();
-        let setup = ScalerSetup { bounds: function.replicas, cpu_request: function.cpu_request };
+        let setup = ScalerSetup {
+            bounds: function.replicas,
+            cpu_request: function.cpu_request,
+            key: seed.key(&format!("scaler/{}", function.name)),
+        };
         FunctionState {
             pool: Pool::new(slots.filter(|_| slots_matter), provisioner.as_ref().map(|p| p.routing)),
             dispatcher: function.dispatch.dispatcher(),

@@ -151,7 +151,7 @@ impl<'a> World<'a> {
                 .map(|_| GatewayState::new(scenario.functions.len()))
                 .collect(),
             queue: Queue::new(&scenario.queue),
-            functions: scenario.functions.iter().map(|function| FunctionState::new(function, &classes)).collect(),
+            functions: scenario.functions.iter().map(|function| FunctionState::new(function, &classes, seed)).collect(),
             replicas: Vec::new(),
             vacant_replicas: Vec::new(),
             nodes,

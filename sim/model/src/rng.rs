@@ -57,7 +57,7 @@ impl Uniforms for Stream {
 }
 
 /// Names the draws of one purpose; made more specific by the entity and attempt they are for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(u64);
 
 impl Key {

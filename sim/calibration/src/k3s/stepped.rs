@@ -39,8 +39,8 @@ pub(super) fn section(folder: &Path, contention: f64, players: &Players<'_>) -> 
         "OpenFaaS on k3s: the autoscaler under stepped load, from raw files",
         &[
             "korvoj/k8s-distributions-iot-edge, K3s, hpa-4-48: N requests released together each second, five minutes for each \
-             N, with scenarios/k3s-hpa.toml and the values told below. Percentiles must agree within 20 %, steps that follow a \
-             change of the load within a minute in 21 s; which steps have a bound was decided as told above.",
+             N, with scenarios/k3s-hpa.toml and the values told below. Percentiles must agree within 20 %, steps must lie in the \
+             range of the replications, give or take 21 s; which steps have a bound was decided as told above.",
         ],
     );
     let (inside, outside) = fit(folder, contention)?;

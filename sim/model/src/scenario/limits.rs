@@ -150,8 +150,14 @@ fn scalers(scenario: &Scenario, function: &Function, found: &Findings, problems:
         }
         Scaling::Pro(pro) => vec![(path.clone(), pro.period, pro.down_window)],
         Scaling::Hpa(hpa) => {
-            let longest = hpa.down_window.max(hpa.up_window).max(hpa.metrics_window);
-            vec![(format!("{path}.hpa.period"), hpa.period, longest)]
+            let of = |key: &str| format!("{path}.hpa.{key}");
+            let mut timers = vec![
+                (of("period"), hpa.period, hpa.down_window.max(hpa.up_window)),
+                (of("metric_resolution"), hpa.metric_resolution, Span::ZERO),
+            ];
+            timers
+                .extend(hpa.housekeeping_interval.map(|interval| (of("housekeeping_interval"), interval, Span::ZERO)));
+            timers
         }
         _ => Vec::new(),
     };

@@ -100,11 +100,18 @@ fn hpa(at: &mut At<'_>) -> Option<Scaling> {
             tolerance: fields.or("tolerance", "Relative deviation that is left alone.", "0.1", share),
             down_window: fields.or("down_window", "Look-back of the highest wish before scaling down.", "5m", span),
             up_window: fields.or("up_window", "Look-back of the lowest wish before scaling up.", "0s", span),
-            metrics_window: fields.or(
-                "metrics_window",
-                "Window over which the metrics server averages CPU.",
+            metric_resolution: fields.or(
+                "metric_resolution",
+                "How often the metrics server scrapes CPU: 60s until its version 0.4.",
                 "15s",
-                positive_span,
+                fact(positive_span),
+            ),
+            metric_offset: fields.or("metric_offset", "When the metrics server scrapes first, after the start of the run.", "0s", fact(span)),
+            housekeeping_interval: fields.optional(
+                "housekeeping_interval",
+                "The kubelet's, 10s in its defaults. With it CPU is a rate over between one and two times this, as the metrics \
+                 server tells it until its version 0.4; without it, over the time between two scrapes.",
+                fact(positive_span),
             ),
             initial_readiness_delay: fields.or(
                 "initial_readiness_delay",

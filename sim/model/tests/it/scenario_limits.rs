@@ -32,6 +32,8 @@ fn what_happens_too_often_is_refused() {
         ("workload.0.arrivals={ ramp = { from = \"0/s\", to = \"1e9/s\", over = \"1m\" } }", "requests in 1h"),
         ("function.f.scaling={ hpa = { period = \"1ns\" } }", "looks, one every 1ns, in 2h"),
         ("function.f.scaling={ hpa = { period = \"1ms\", down_window = \"1h\" } }", "more than 100000 samples"),
+        ("function.f.scaling={ hpa = { metric_resolution = \"1ns\" } }", "looks, one every 1ns, in 2h"),
+        ("function.f.scaling={ hpa = { housekeeping_interval = \"1ns\" } }", "looks, one every 1ns, in 2h"),
         ("function.f.scaling={ capacity = { period = \"10ns\" } }", "looks, one every 10ns"),
         ("function.f.scaling={ ce-alert = { scrape = \"1ns\" } }", "looks, one every 1ns"),
         ("function.f.scale_to_zero={ reconcile = \"1ns\" }", "looks, one every 1ns"),

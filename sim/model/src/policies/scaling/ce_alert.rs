@@ -250,7 +250,7 @@ mod tests {
     /// calls have succeeded by each second.
     fn changes(settings: CeAlert, max: u32, until: u64, ok_total: impl Fn(u64) -> u64) -> Vec<(u64, u32)> {
         let bounds = Bounds { min: 1, max, initial: 1 };
-        let mut scaler = CeAlertScaler::new(settings, ScalerSetup { bounds, cpu_request: 0.1 });
+        let mut scaler = CeAlertScaler::new(settings, ScalerSetup::of(bounds, 0.1));
         let (mut at, mut replicas, mut changes) = (SimTime::ZERO, 1, Vec::new());
         while at <= SimTime::ZERO + Span::from_secs(until) {
             let second = at.as_nanos() / 1_000_000_000;
@@ -277,7 +277,7 @@ mod tests {
         for (max, factor, step) in
             [(5, 0.10, 1), (5, 0.20, 1), (20, 0.20, 4), (20, 0.10, 2), (12, 0.20, 3), (5, 1.0, 5)]
         {
-            let setup = ScalerSetup { bounds: Bounds { min: 1, max, initial: 1 }, cpu_request: 0.1 };
+            let setup = ScalerSetup::of(Bounds { min: 1, max, initial: 1 }, 0.1);
             assert_eq!(
                 CeAlertScaler::new(CeAlert { factor, ..CeAlert::default() }, setup).step(),
                 step,
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn calls_that_do_not_succeed_are_not_counted() {
         let bounds = Bounds { min: 1, max: 5, initial: 1 };
-        let mut scaler = CeAlertScaler::new(CeAlert::default(), ScalerSetup { bounds, cpu_request: 0.1 });
+        let mut scaler = CeAlertScaler::new(CeAlert::default(), ScalerSetup::of(bounds, 0.1));
         for step in 0..100 {
             let at = SimTime::ZERO + Span::from_secs(5 * step);
             let total = 500 * step;
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_corrected_rule_lets_a_resting_function_rest() {
-        let setup = ScalerSetup { bounds: Bounds { min: 1, max: 5, initial: 1 }, cpu_request: 0.1 };
+        let setup = ScalerSetup::of(Bounds { min: 1, max: 5, initial: 1 }, 0.1);
         let wakes = |settings| {
             let mut scaler = CeAlertScaler::new(settings, setup);
             (0..40u64).any(|step| {

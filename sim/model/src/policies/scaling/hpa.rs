@@ -10,9 +10,16 @@
 //! * The metrics server's sample is as fresh as the decision when their grids meet; the real pipeline adds seconds.
 //! * One metric, one function, no custom behaviour: up by the larger of 100 % and 4 pods per 15 s, down freely.
 //!
+//! What the metrics server tells depends on its version. Since 0.5 it takes the difference between two of its scrapes, which
+//! its manifest sets 15 s apart. Until 0.4 it scraped each 60 s and passed on the kubelet's rate, which is over cAdvisor's
+//! last housekeeping interval, of 10 to 20 s. So a change of the load is seen up to a minute and a half later, in one go or in
+//! parts, and each sample has the noise of a short window. The model has one such interval for all replicas, where each
+//! container has its own. Source: kubernetes-sigs/metrics-server#567 and #734, cAdvisor's
+//! `nextHousekeepingInterval`.
+//!
 //! Source: kubernetes/website, tasks/run-application/horizontal-pod-autoscale.
 
-use super::grid::Grid;
+use super::grid::{Grid, Jittered};
 use super::series::Series;
 use super::{Bounds, Scaler, ScalerSetup, Snapshot, Verdict};
 use crate::policies::Listing;
@@ -36,8 +43,13 @@ pub struct Hpa {
     pub down_window: Span,
     /// Look-back of the lowest wish before scaling up (0 s).
     pub up_window: Span,
-    /// Window over which the metrics server averages CPU (15 s).
-    pub metrics_window: Span,
+    /// How often the metrics server scrapes (15 s).
+    pub metric_resolution: Span,
+    /// When it does so first, after the start of the run (0 s).
+    pub metric_offset: Span,
+    /// Least time between two readings of cAdvisor, at most twice as much: the window of the rates that the kubelet gives a
+    /// metrics server until 0.4. `None`: the rate is over the time between two scrapes, as since 0.5.
+    pub housekeeping_interval: Option<Span>,
     /// A new replica's readiness is not trusted for this long (30 s).
     pub initial_readiness_delay: Span,
 }
@@ -50,7 +62,9 @@ impl Default for Hpa {
             tolerance: 0.1,
             down_window: Span::from_secs(300),
             up_window: Span::ZERO,
-            metrics_window: Span::from_secs(15),
+            metric_resolution: Span::from_secs(15),
+            metric_offset: Span::ZERO,
+            housekeeping_interval: None,
             initial_readiness_delay: Span::from_secs(30),
         }
     }
@@ -72,8 +86,13 @@ pub(super) struct HpaScaler {
     bounds: Bounds,
     request_millicores: f64,
     scrapes: Grid,
+    housekeeping: Option<Jittered>,
     decisions: Grid,
     cpu_seconds: Series<f64>,
+    /// How far back the last two readings may lie.
+    reach: Span,
+    /// CPU of all ready replicas as scraped last.
+    cores: Option<f64>,
     ready: Series<u32>,
     wishes: Series<u32>,
     changes: Series<i64>,
@@ -90,17 +109,40 @@ struct Usage {
 
 impl HpaScaler {
     pub(super) fn new(settings: Hpa, setup: ScalerSetup) -> HpaScaler {
+        let housekeeping =
+            settings.housekeeping_interval.map(|interval| Jittered::new(interval, setup.key.draws(0, 0)));
+        let reach = settings.housekeeping_interval.map_or(settings.metric_resolution, |interval| interval * 2) * 4;
         HpaScaler {
             bounds: setup.bounds,
             request_millicores: (setup.cpu_request * 1000.0).round(),
-            scrapes: Grid::new(settings.metrics_window),
+            scrapes: Grid::starting(settings.metric_offset, settings.metric_resolution),
+            housekeeping,
             decisions: Grid::new(settings.period),
-            cpu_seconds: Series::keeping(settings.metrics_window * 4),
+            cpu_seconds: Series::keeping(reach),
+            reach,
+            cores: None,
             ready: Series::keeping(settings.initial_readiness_delay),
             wishes: Series::keeping(settings.down_window.max(settings.up_window)),
             changes: Series::keeping(GROWTH_PERIOD),
             settings,
         }
+    }
+
+    /// Reads the counter and scrapes it, each where it is time.
+    fn observe(&mut self, seen: &Snapshot) {
+        let scraped = self.scrapes.due(seen.at);
+        if self.housekeeping.as_mut().map_or(scraped, |housekeeping| housekeeping.due(seen.at)) {
+            self.cpu_seconds.push(seen.at, seen.cpu_seconds_total);
+        }
+        if scraped {
+            self.cores = self.cpu_seconds.irate(seen.at, self.reach);
+        }
+    }
+
+    /// When there is something to read, to scrape or to decide.
+    fn next(&self) -> SimTime {
+        let next = self.scrapes.next().min(self.decisions.next());
+        self.housekeeping.as_ref().map_or(next, |housekeeping| next.min(housekeeping.next()))
     }
 
     fn usage(&self, seen: &Snapshot) -> Option<Usage> {
@@ -110,8 +152,7 @@ impl HpaScaler {
         if trusted == 0 {
             return None;
         }
-        let cores = self.cpu_seconds.irate(seen.at, self.settings.metrics_window * 4)?;
-        let millicores = (cores * 1000.0 * f64::from(trusted) / f64::from(seen.ready)).round();
+        let millicores = (self.cores? * 1000.0 * f64::from(trusted) / f64::from(seen.ready)).round();
         Some(Usage { millicores, trusted })
     }
 
@@ -176,18 +217,21 @@ impl HpaScaler {
 
 impl Scaler for HpaScaler {
     fn decide(&mut self, seen: &Snapshot) -> Verdict {
-        if self.scrapes.due(seen.at) {
-            self.cpu_seconds.push(seen.at, seen.cpu_seconds_total);
-        }
+        self.observe(seen);
         self.ready.push(seen.at, seen.ready);
         let replicas = if self.decisions.due(seen.at) { self.wish(seen) } else { None };
-        Verdict { replicas, ask_again: self.scrapes.next().min(self.decisions.next()) }
+        Verdict { replicas, ask_again: self.next() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Scrapes once a minute.
+    fn minute_at(secs: u64) -> Hpa {
+        Hpa { metric_resolution: Span::from_secs(60), metric_offset: Span::from_secs(secs), ..Hpa::default() }
+    }
 
     /// A function that obeys at once and whose replicas are ready at once.
     struct Bench {
@@ -202,7 +246,7 @@ mod tests {
         fn new(settings: Hpa, replicas: u32) -> Bench {
             let bounds = Bounds { min: 1, max: 100, initial: replicas };
             let settings = Hpa { target_utilization: 0.5, ..settings };
-            let scaler = HpaScaler::new(settings, ScalerSetup { bounds, cpu_request: 0.5 });
+            let scaler = HpaScaler::new(settings, ScalerSetup::of(bounds, 0.5));
             Bench { scaler, at: SimTime::ZERO, replicas, cpu_seconds: 0.0 }
         }
 
@@ -253,11 +297,11 @@ mod tests {
         let bounds = Bounds { min: 1, max: 100, initial: 1 };
         let settings = Hpa {
             period: Span::from_secs(5),
-            metrics_window: Span::from_secs(5),
+            metric_resolution: Span::from_secs(5),
             initial_readiness_delay: Span::ZERO,
             ..Hpa::default()
         };
-        let mut scaler = HpaScaler::new(settings, ScalerSetup { bounds, cpu_request: 0.1 });
+        let mut scaler = HpaScaler::new(settings, ScalerSetup::of(bounds, 0.1));
         let mut replicas = 1;
         let grown: Vec<u32> = (0..=5u64)
             .map(|step| {
@@ -298,6 +342,47 @@ mod tests {
         // All four are ready and busy, two of them for less than 30 s: those count as idle.
         assert_eq!(bench.step(4.0 * 0.5, 4), 4);
         assert_eq!(bench.step(4.0 * 0.5, 4), 8, "30 s later all of them count");
+    }
+
+    /// Plays 200 s, 1 core until `change` and then 2, four replicas that obey at once; when it asks for how many.
+    fn after_a_change(settings: Hpa, change: u64) -> Vec<(f64, u32)> {
+        let bounds = Bounds { min: 1, max: 100, initial: 4 };
+        let mut scaler = HpaScaler::new(Hpa { target_utilization: 0.5, ..settings }, ScalerSetup::of(bounds, 0.5));
+        let mut seen = Snapshot { desired: 4, ready: 4, ..Snapshot::default() };
+        let mut wishes = Vec::new();
+        while seen.at < SimTime::ZERO + Span::from_secs(200) {
+            let secs = seen.at.as_secs_f64();
+            seen.cpu_seconds_total = secs + (secs - change as f64).max(0.0);
+            let verdict = scaler.decide(&seen);
+            if let Some(replicas) = verdict.replicas {
+                wishes.push((secs, replicas));
+                (seen.desired, seen.ready) = (replicas, replicas);
+            }
+            seen.at = verdict.ask_again;
+        }
+        wishes
+    }
+
+    #[test]
+    fn between_two_scrapes_nothing_is_seen() {
+        // Scrapes at 20, 80, 140 s. The load doubles at 90 s: the scrape at 140 s has 10 s of the old load and 50 of the new,
+        // (10 + 2·50)/60 = 1.83 cores, 183 % of the target: ⌈4·1.83⌉ = 8 at the next decision.
+        assert_eq!(after_a_change(minute_at(20), 90), [(150.0, 8)]);
+        // At 79 s it leaves its mark at the scrape at 80 s, 61/60 cores, within the tolerance; the next has only the new load.
+        assert_eq!(after_a_change(minute_at(20), 79), [(150.0, 8)]);
+    }
+
+    #[test]
+    fn a_rate_of_housekeeping_has_a_short_window() {
+        // The last housekeeping interval ends at most 20 s before the scrape at 140 s and begins at most 20 s earlier: a load
+        // that doubled at 90 s is all it sees, 8 replicas in one go. A load that doubles right after the scrape at 80 s
+        // is seen a minute later.
+        let settings = Hpa { housekeeping_interval: Some(Span::from_secs(10)), ..minute_at(20) };
+        for change in [81, 90, 99] {
+            assert_eq!(after_a_change(settings.clone(), change), [(150.0, 8)], "{change}");
+        }
+        // At 121 s the interval may see a part of it; by 200 s all of it has not been seen yet.
+        assert!(after_a_change(settings, 121).iter().all(|(at, replicas)| *at == 150.0 && *replicas <= 8));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub use idler::{Counting, Idler};
 pub use pro::{Load, Pro};
 
 use super::PerRequest;
+use crate::rng::Key;
 use crate::time::SimTime;
 
 /// What the control plane can read of one function at one instant. Totals only ever grow.
@@ -73,6 +74,15 @@ pub struct ScalerSetup {
     pub bounds: Bounds,
     /// CPU that one replica requests, in cores; what utilization is measured against.
     pub cpu_request: f64,
+    /// What its draws start from, where it makes any.
+    pub key: Key,
+}
+
+#[cfg(test)]
+impl ScalerSetup {
+    fn of(bounds: Bounds, cpu_request: f64) -> ScalerSetup {
+        ScalerSetup { bounds, cpu_request, key: crate::rng::Seed(1).key("scaler") }
+    }
 }
 
 /// The scaling policies that a scenario can name, with their settings.
@@ -162,6 +172,7 @@ mod tests {
         }));
         policies.extend([Hpa::default(), Hpa { up_window: window, ..Hpa::default() }].map(Scaling::Hpa));
         policies.push(Scaling::Hpa(Hpa { period: Span::from_millis(4_700), ..Hpa::default() }));
+        policies.push(Scaling::Hpa(Hpa { housekeeping_interval: Some(Span::from_secs(10)), ..Hpa::default() }));
         policies
     }
 
@@ -192,7 +203,7 @@ mod tests {
         #[test]
         fn wishes_stay_within_bounds_and_time_moves_on(bounds in bounds(), steps in steps()) {
             for policy in policies() {
-                let mut scaler = policy.scaler(ScalerSetup { bounds, cpu_request: 0.2 }).expect("asked on a timer");
+                let mut scaler = policy.scaler(ScalerSetup::of(bounds, 0.2)).expect("asked on a timer");
                 for (seen, verdict) in play(scaler.as_mut(), bounds.initial, &steps) {
                     prop_assert!(verdict.ask_again > seen.at, "{policy:?}");
                     if let Some(replicas) = verdict.replicas {
@@ -219,7 +230,7 @@ mod tests {
         #[test]
         fn the_same_snapshots_give_the_same_verdicts(bounds in bounds(), steps in steps()) {
             for policy in policies() {
-                let setup = ScalerSetup { bounds, cpu_request: 0.2 };
+                let setup = ScalerSetup::of(bounds, 0.2);
                 let mut first = policy.scaler(setup).expect("asked on a timer");
                 let mut second = policy.scaler(setup).expect("asked on a timer");
                 for (seen, verdict) in play(first.as_mut(), bounds.initial, &steps) {
@@ -231,7 +242,7 @@ mod tests {
 
     #[test]
     fn nobody_asks_a_fixed_fleet_or_scale_per_request() {
-        let setup = ScalerSetup { bounds: Bounds { min: 1, max: 3, initial: 2 }, cpu_request: 0.2 };
+        let setup = ScalerSetup::of(Bounds { min: 1, max: 3, initial: 2 }, 0.2);
         assert!(Scaling::Fixed(Fixed {}).scaler(setup).is_none());
         assert!(Scaling::PerRequest(PerRequest::default()).scaler(setup).is_none());
     }

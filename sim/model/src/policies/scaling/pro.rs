@@ -168,7 +168,7 @@ mod tests {
 
     fn scaler(settings: Pro) -> ProScaler {
         let bounds = Bounds { min: 1, max: 20, initial: 1 };
-        ProScaler::new(settings, ScalerSetup { bounds, cpu_request: 0.1 })
+        ProScaler::new(settings, ScalerSetup::of(bounds, 0.1))
     }
 
     /// Plays `life` every 5 s to `until` seconds, obeying the scaler at once; the replicas after each decision.
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(waking.decide(&seen).replicas, None);
 
         let bounds = Bounds { min: 4, max: 4, initial: 4 };
-        let mut pinned = ProScaler::new(Pro::new(Load::Queue), ScalerSetup { bounds, cpu_request: 0.1 });
+        let mut pinned = ProScaler::new(Pro::new(Load::Queue), ScalerSetup::of(bounds, 0.1));
         let seen = Snapshot { desired: 2, ready: 2, ..seen };
         assert_eq!(pinned.decide(&seen), Verdict { replicas: None, ask_again: SimTime::NEVER });
     }
