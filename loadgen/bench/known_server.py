@@ -143,22 +143,25 @@ def tools(seconds, connections):
         yield f"wrk -c{connections} (closed)", lambda: wrk(seconds, connections)
 
 
-# A client that sends nothing: how late the machine wakes who sleeps until a given time. No client that sleeps does better.
+# A client that sends nothing: how late the machine wakes who sleeps until a given time, and how late is who does not sleep,
+# because something else has the core. No client does better.
 TIMER = """
 import sys, time
 open("/proc/self/timerslack_ns", "w").write("1")
-count, start, late = int(sys.argv[1]), time.monotonic_ns(), []
+count, sleeps, start, late = int(sys.argv[1]), sys.argv[2] == "sleep", time.monotonic_ns(), []
 for k in range(1, count + 1):
     due = start + k * 1_000_000
-    time.sleep(max(0, due - time.monotonic_ns()) / 1e9)
+    while (left := due - time.monotonic_ns()) > 0:
+        if sleeps:
+            time.sleep(left / 1e9)
     late.append((time.monotonic_ns() - due) / 1e6)
 late.sort()
 print(late[count // 2], late[count * 99 // 100])
 """
 
 
-def bare_timer():
-    text, cpu = run([sys.executable, "-c", TIMER, str(seconds * 1000)])
+def bare(how):
+    text, cpu = run([sys.executable, "-c", TIMER, str(seconds * 1000), how])
     p50, p99 = map(float, text.split())
     return dict(schedule_error_p50_ms=p50, schedule_error_p99_ms=p99, each=cpu * 1e3 / seconds)
 
@@ -184,7 +187,8 @@ def steady():
     found = {}
     with Server(5000):
         for _ in range(rounds):
-            found.setdefault("a bare timer", []).append(bare_timer())
+            found.setdefault("a bare timer", []).append(bare("sleep"))
+            found.setdefault("a bare timer that polls", []).append(bare("poll"))
             for name, measure in tools(seconds, 5):
                 ask("reset?rate=1000")
                 row = measure()

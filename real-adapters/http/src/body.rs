@@ -59,7 +59,7 @@ enum Keep {
     Guard(Box<dyn Send + Sync>, Option<Box<Keep>>),
 }
 
-/// A request's body that is being read, or was left unread: then what remains of it is skipped, and the connection idle.
+/// A request's body that is being read, or was left unread.
 struct Reading(Arc<Pace>);
 
 impl Reading {
@@ -241,6 +241,16 @@ impl Body {
                 self.keep = Some(Keep::Guard(guard, inner));
             }
             None => {}
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Some(Keep::Reading(reading)) = &self.keep
+            && let Kind::Incoming(rest) = std::mem::take(&mut self.kind)
+        {
+            reading.0.leave(rest);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Serves HTTP/1.1 on a listener: limits, Go's timeouts, and a graceful end.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::Either;
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,7 +22,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::body::Body;
 use crate::endpoint::{Listener, Stream};
-use crate::timed::{Pace, Timed};
+use crate::timed::{FAREWELL, Pace, Timed};
 
 /// What a server allows its clients. See `timed.rs` for what the timeouts mean exactly; `None` is no timeout.
 #[derive(Clone, Debug)]
@@ -39,6 +42,9 @@ pub struct Limits {
     /// How long calls under way may go on after the end was asked for.
     pub drain: Option<Duration>,
 }
+
+/// So much of a body is read for nothing, as with Go's server.
+const SKIPPED: u64 = 256 << 10;
 
 /// The number of headers that hyper has room for without being told.
 const HYPERS_OWN: usize = 100;
@@ -152,15 +158,19 @@ impl Connection {
     {
         let pace = self.pace.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            pace.call_begins(!request.body().is_end_stream());
+            pace.call_begins(!request.body().is_end_stream(), request.headers().contains_key(EXPECT));
             let call = Call(pace.clone());
             let pace = pace.clone();
             // Not a block that waits: it would have room for the handler's future twice.
-            handler(request.map(|body| Body::reading(body, &pace)), peer).map(move |response| {
+            handler(request.map(|body| Body::reading(body, &pace)), peer).then(move |response| {
                 if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                     pace.tunnel_begins();
                 }
-                Ok::<_, Infallible>(response.map(|body| body.calling(call)))
+                let response = response.map(|body| body.calling(call));
+                match pace.answered() {
+                    None => Either::Left(ready(Ok::<_, Infallible>(response))),
+                    Some(rest) => Either::Right(Box::pin(after(rest, pace, response).map(Ok))),
+                }
             })
         });
         let io = TokioIo::new(Timed::new(stream, self.pace));
@@ -192,6 +202,34 @@ impl Connection {
             connection.as_mut().graceful_shutdown();
         }
     }
+}
+
+/// The answer to a request whose handler did not care for the rest of its body. If that is short it is read first, as Go's
+/// server does: then the client is done sending, and the connection can take its next request. Else the answer says that
+/// the connection will be closed: a client that still sends into the kernel's buffer would else take it for free.
+async fn after(rest: Incoming, pace: Arc<Pace>, mut response: Response<Body>) -> Response<Body> {
+    if tokio::time::timeout(FAREWELL, skip(rest)).await.is_ok_and(|all| all) {
+        pace.body_came();
+    } else {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Reads a body to its end, for nothing; false if it is too long for that, or breaks off.
+async fn skip(mut body: Incoming) -> bool {
+    let mut left = SKIPPED;
+    while body.size_hint().lower() <= left {
+        match poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Bytes::len) as u64) {
+                Some(rest) => left = rest,
+                None => return false,
+            },
+            Some(Err(_)) => return false,
+            None => return true,
+        }
+    }
+    false
 }
 
 /// A call under way: from its head to the moment its response is handed over.

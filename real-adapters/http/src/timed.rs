@@ -13,11 +13,12 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -30,7 +31,7 @@ const CALL: u8 = 4;
 const TUNNEL: u8 = 8;
 const NEVER: u64 = u64::MAX;
 /// For how long a client that has its answer may go on sending, as with Go's server.
-const FAREWELL: Duration = Duration::from_millis(500);
+pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 /// Reads of what is thrown away before others have their turn.
 const THROWN_AT_ONCE: usize = 32;
 
@@ -50,6 +51,18 @@ pub(crate) struct Pace {
     read_by: AtomicU64,
     write_by: AtomicU64,
     idle_by: AtomicU64,
+    leftover: Mutex<Leftover>,
+}
+
+/// A request's body that its handler gave up before its end.
+#[derive(Debug, Default)]
+enum Leftover {
+    /// Where it goes then is hyper's business.
+    #[default]
+    Unwanted,
+    /// It is wanted until the request is answered.
+    Wanted,
+    Here(Incoming),
 }
 
 impl Pace {
@@ -64,13 +77,15 @@ impl Pace {
             read_by: AtomicU64::new(NEVER),
             write_by: AtomicU64::new(NEVER),
             idle_by: AtomicU64::new(NEVER),
+            leftover: Mutex::default(),
         };
         pace.read_by.store(pace.after(read), Relaxed);
         Arc::new(pace)
     }
 
-    /// A head was read: the call begins.
-    pub(crate) fn call_begins(&self, with_body: bool) {
+    /// A head was read: the call begins. A client that waits to be told to send its body (`Expect`) has not sent one yet.
+    pub(crate) fn call_begins(&self, with_body: bool, expects: bool) {
+        *self.leftover() = if with_body && !expects { Leftover::Wanted } else { Leftover::Unwanted };
         self.state.store(if with_body { CALL | BODY } else { CALL }, Relaxed);
         self.body_left.store(with_body, Relaxed);
         self.write_by.store(self.after(self.write_timeout), Relaxed);
@@ -79,6 +94,27 @@ impl Pace {
     /// The request's body has come as a whole.
     pub(crate) fn body_came(&self) {
         self.body_left.store(false, Relaxed);
+    }
+
+    /// The request's body is given up before its end.
+    pub(crate) fn leave(&self, body: Incoming) {
+        let mut leftover = self.leftover();
+        if matches!(*leftover, Leftover::Wanted) {
+            *leftover = Leftover::Here(body);
+        }
+    }
+
+    /// The request has its answer; what its handler left of the body, if it is done with it.
+    pub(crate) fn answered(&self) -> Option<Incoming> {
+        match std::mem::take(&mut *self.leftover()) {
+            Leftover::Here(body) => Some(body),
+            Leftover::Unwanted | Leftover::Wanted => None,
+        }
+    }
+
+    fn leftover(&self) -> MutexGuard<'_, Leftover> {
+        // Nothing in a critical section can panic half-way.
+        self.leftover.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The request's body was read to its end, or is left unread.

@@ -334,3 +334,34 @@ async fn a_refused_client_is_parted_with_in_the_end() {
     let sending = async { while stream.write_all(chunk.as_bytes()).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(60), sending).await.expect("the connection is closed");
 }
+
+/// A client that has written all of a refused request takes the connection for free: so it is, or the answer says that it
+/// will be closed.
+#[tokio::test]
+async fn after_a_body_that_nobody_read_a_connection_is_free_or_said_to_close() {
+    let server = start(Limits::default(), |_unread: Request<Body>| async { Response::new(Body::full("no")) }).await;
+    let length = |bytes: usize| format!("Content-Length: {bytes}\r\n\r\n{}", "x".repeat(bytes));
+    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n30000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x30000));
+    let expecting = "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n".to_owned();
+    for (body, kept) in
+        [(length(2), true), (length(200_000), true), (chunked, true), (length(300_000), false), (expecting, false)]
+    {
+        let mut stream = server.endpoint.connect().await.expect("a connection");
+        let mut head = String::new();
+        for _ in 0..2 {
+            stream.write_all(format!("POST / HTTP/1.1\r\nHost: t\r\n{body}").as_bytes()).await.expect("room");
+            head.clear();
+            while !head.ends_with("\r\n\r\nno") {
+                head.push(stream.read_u8().await.expect("an answer").into());
+            }
+            if !kept {
+                break;
+            }
+        }
+        let what = &body[..body.len().min(60)];
+        assert_eq!(!head.contains("connection: close"), kept, "{what}: {head:?}");
+        if !kept {
+            assert_eq!(rest(&mut stream).await, "", "{what}");
+        }
+    }
+}
