@@ -65,7 +65,7 @@ mod tests {
             let pacing = pace(schedule, clock, &gate, alarm);
             let taking = async {
                 let mut taken = Vec::new();
-                while let Some(arrival) = gate.next().await {
+                while let Some(arrival) = gate.next(0).await {
                     assert!(clock.now() >= arrival.at);
                     taken.push(arrival.number);
                 }

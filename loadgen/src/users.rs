@@ -218,7 +218,7 @@ impl Crowd {
     }
 
     async fn take_arrivals(&self, index: usize, user: &mut GooseUser, clock: &Clock) {
-        while let Some(arrival) = self.gate.next().await {
+        while let Some(arrival) = self.gate.next(index).await {
             let seen = self.attempts(index, arrival, clock).await;
             self.gate.done();
             self.enter(user, seen).await;

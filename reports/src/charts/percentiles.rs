@@ -36,8 +36,9 @@ pub(crate) fn of_function(responses: &Responses, limits: &[Limit]) -> Option<Cha
     Some(chart(caption(responses), &curves, limits))
 }
 
-/// Several functions beside each other.
+/// Several functions beside each other; `None` if fewer than two have answered anything.
 pub(crate) fn of_functions(curves: &[Curve<'_>], limits: &[Limit]) -> Option<Chart> {
+    let [_, _, ..] = curves else { return None };
     let slowness = |curve: &&Curve<'_>| curve.times.quantile(0.5);
     let slowest = curves.iter().max_by(|a, b| slowness(a).total_cmp(&slowness(b)))?;
     let fastest = curves.iter().min_by(|a, b| slowness(a).total_cmp(&slowness(b)))?;
