@@ -7,7 +7,7 @@
   stall      the same rate, and a server that stands still for 2 s in the middle
   capacity   Poisson arrivals at 10,000/s and more, all of the client on one core
   closed     50 users who do not think, on one core, in turns with Goose's own get()
-  memory     resident memory over --requests (10 million) at 30,000/s
+  memory     resident memory over --requests (10 million) at 20,000/s
 
   --seconds N      of each measurement (15)
   --rounds N       of each measurement, of which medians are printed (3)
@@ -250,7 +250,7 @@ def closed():
 
 
 def memory():
-    rate, seen = 30_000, []
+    rate, seen = 20_000, []
 
     def watch(pid):
         try:
