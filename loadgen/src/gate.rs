@@ -15,8 +15,8 @@ use crate::schedule::Arrival;
 #[derive(Debug)]
 pub(crate) struct Gate {
     line: Mutex<Line>,
-    /// User by user.
-    calls: Vec<Notify>,
+    /// Wakes each.
+    users: Vec<Notify>,
     busy: AtomicU64,
     busy_max: AtomicU64,
     cap_hits: AtomicU64,
@@ -36,7 +36,7 @@ impl Gate {
     pub(crate) fn new(users: usize) -> Gate {
         Gate {
             line: Mutex::default(),
-            calls: (0..users).map(|_| Notify::new()).collect(),
+            users: (0..users).map(|_| Notify::new()).collect(),
             busy: AtomicU64::new(0),
             busy_max: AtomicU64::new(0),
             cap_hits: AtomicU64::new(0),
@@ -50,10 +50,10 @@ impl Gate {
         let waiting = line.due.len() as u64;
         let called = line.free.len().saturating_sub(arrivals.len());
         for user in line.free.drain(called..).rev() {
-            self.calls[user].notify_one();
+            self.users[user].notify_one();
         }
         drop(line);
-        let beyond = (waiting + self.busy.load(Ordering::Relaxed)).saturating_sub(self.calls.len() as u64);
+        let beyond = (waiting + self.busy.load(Ordering::Relaxed)).saturating_sub(self.users.len() as u64);
         self.cap_hits.fetch_add(beyond.min(arrivals.len() as u64), Ordering::Relaxed);
     }
 
@@ -71,7 +71,7 @@ impl Gate {
         let mut line = self.line();
         how(&mut line);
         for user in line.free.drain(..) {
-            self.calls[user].notify_one();
+            self.users[user].notify_one();
         }
     }
 
@@ -94,7 +94,7 @@ impl Gate {
                 }
                 line.free.push(user);
             }
-            self.calls[user].notified().await;
+            self.users[user].notified().await;
         }
     }
 

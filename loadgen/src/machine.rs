@@ -31,9 +31,9 @@ impl Usage {
         }
     }
 
-    /// What was needed since an earlier instant, without the CPU time that was spent `polling` for nothing.
-    pub(crate) fn since(&self, earlier: &Usage, polling: Duration) -> ClientUse {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    /// What was needed since an earlier instant by a client that works on so many cores, without the CPU time that was spent
+    /// `polling` for nothing.
+    pub(crate) fn since(&self, earlier: &Usage, polling: Duration, cores: usize) -> ClientUse {
         let cpu_seconds = (self.cpu_secs - earlier.cpu_secs - polling.as_secs_f64()).max(0.0);
         let wall = self.at.saturating_duration_since(earlier.at).as_secs_f64();
         let machine = self.machine.zip(earlier.machine);
@@ -86,7 +86,11 @@ mod tests {
         while Usage::now().cpu_secs - before.cpu_secs < 0.02 {
             sum = std::hint::black_box((0..10_000u64).fold(sum, u64::wrapping_add));
         }
-        let used = Usage::now().since(&before, Duration::ZERO);
+        let now = Usage::now();
+        let used = now.since(&before, Duration::ZERO, 1);
         assert!(used.cpu_seconds >= 0.02 && used.cpu_share > 0.0 && used.cpu_share <= 1.0, "{used:?}");
+        let shared = now.since(&before, Duration::from_millis(10), 100);
+        assert!((used.cpu_seconds - shared.cpu_seconds - 0.01).abs() < 1e-9, "{shared:?}");
+        assert!(shared.cpu_share < used.cpu_share && shared.cores == 100, "{shared:?}");
     }
 }

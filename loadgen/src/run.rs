@@ -256,7 +256,7 @@ async fn play(plan: &Plan, watch: Watch<'_>, threads: usize) -> Result<Measured,
     };
 
     let ended = follow(&crowd, &clock, stop, watch.progress).await;
-    let used = Usage::now().since(&before, Duration::from_nanos(polled.load(Ordering::Relaxed)));
+    let used = Usage::now().since(&before, Duration::from_nanos(polled.load(Ordering::Relaxed)), threads);
     crowd.stop();
     crowd.give_up();
     pacing.abort();

@@ -30,7 +30,7 @@ const CALL: u8 = 4;
 /// No longer HTTP: nobody's deadlines hold.
 const TUNNEL: u8 = 8;
 const NEVER: u64 = u64::MAX;
-/// For how long a client that has its answer may go on sending, as with Go's server.
+/// For how long a client may go on sending what nobody cares for, as with Go's server.
 pub(crate) const FAREWELL: Duration = Duration::from_millis(500);
 /// Reads of what is thrown away before others have their turn.
 const THROWN_AT_ONCE: usize = 32;

@@ -134,14 +134,15 @@ pub(super) fn section(players: &Players<'_>) -> Section {
              requests each second, five minutes each; one run. The contention inside a replica was fitted to another \
              function, the time of a call to the first 199 s of the first step; the second of the minute at which metrics are \
              scraped comes from the other three runs of that day; all else is predicted.",
-            "K3s until 1.21 came with metrics-server 0.3.6, which scrapes once a minute and passes on the kubelet's rate over \
-             its last 10 to 20 s. The version is not in the source, but each replica comes from the 18th to the 27th second of \
-             a minute of the run, and a run that begins with 40 requests has three replicas after 29 s, when a window of a \
-             minute would ask for two. In which minute a step comes is decided by what fell into a short window. A step is shown as the median of 200 replications and the range \
-             that 90 % of them span. The measured one must lie in that range, give or take a period of the autoscaler (15 s) \
-             and a pod's start (6 s). That the range counts was decided with the outcome in view; before, steps soon after a \
-             change of the load had to be within 21 s themselves. It is a weak bound where the range is wide: the third \
-             replica lies between two times that replications have. Percentiles must agree within 20 %.",
+            "K3s until 1.21 came with metrics-server 0.3.6, which scrapes once a minute and passes on the kubelet's \
+             rate over its last 10 to 20 s. The version is not in the source, but each replica comes from the 18th to \
+             the 27th second of a minute of the run, and a run that begins with 40 requests has three replicas after \
+             29 s, when a window of a minute would ask for two. In which minute a step comes is decided by what fell \
+             into a short window. A step is shown as the median of 200 replications and the range that 90 % of them \
+             span. The measured one must lie in that range, give or take a period of the autoscaler (15 s) and a \
+             pod's start (6 s). That the range counts was decided with the outcome in view; before, steps soon after \
+             a change of the load had to be within 21 s themselves. It is a weak bound where the range is wide: the \
+             third replica lies between two times that replications have. Percentiles must agree within 20 %.",
             "Two steps lie outside. They are shown without a bound, which was decided after the model had missed them. The \
              second replica came under a load that is 101 % of one replica's target in the model, and takes 111 %, which noise \
              of the metric does not reach. The eighth came together with the seventh, which takes 117 % on six replicas \
