@@ -14,10 +14,11 @@
   --build-dir DIR  the folder of the binaries, instead of building them
 
 The client runs on core 0 and the server on core 1, on 127.0.0.1. CPU is what the kernel accounted to the client, per
-request. wrk and hey are Debian packages; oha is used if it is there (cargo install oha). A tool that is missing is left
-out. wrk has no rate: it gets as many connections as make 1000/s at 5 ms.
+request. Where `chrt` may give real-time priority, rows with it show what the other threads of the client's core cost. wrk
+and hey are Debian packages; oha is used if it is there (cargo install oha). A tool that is missing is left out. wrk has no
+rate: it gets as many connections as make 1000/s at 5 ms.
 """
-import argparse, base64, json, math, os, re, shutil, statistics, subprocess, sys, tempfile, time, urllib.request
+import argparse, base64, itertools, json, math, os, re, shutil, statistics, subprocess, sys, tempfile, time, urllib.request
 
 PORT = int(os.environ.get("PORT", "18490"))
 URL = f"http://127.0.0.1:{PORT}/"
@@ -47,6 +48,11 @@ class Server:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
+
+
+# Puts a client before all else on its core but interrupts, where that is allowed.
+FIRST = ["chrt", "-f", "10"]
+FIRST = FIRST if shutil.which("chrt") and subprocess.run([*FIRST, "true"], stderr=subprocess.DEVNULL).returncode == 0 else None
 
 
 def run(command, watch=None):
@@ -94,9 +100,9 @@ def quantile(histogram, q):
         index += 1
 
 
-def faas_lab(*flags, watch=None):
+def faas_lab(*flags, watch=None, before=()):
     with tempfile.TemporaryDirectory() as folder:
-        command = [os.path.join(build, "faas-lab"), "loadtest", "--platform", "http", "--gateway", URL, "--function", "server",
+        command = [*before, os.path.join(build, "faas-lab"), "loadtest", "--platform", "http", "--gateway", URL, "--function", "server",
                    "--json", "--warm-up", "0s", "--out", os.path.join(folder, "live"), *flags]
         text, cpu = run(command, watch)
     summary = json.loads(text)
@@ -134,6 +140,8 @@ def tools(seconds, connections):
     flags = ["--rate", "1000", "--constant", "--duration", f"{seconds}s", "--timeout", "30s"]
     yield "faas-lab", lambda: faas_lab(*flags)
     yield "faas-lab --busy-poll", lambda: faas_lab(*flags, "--busy-poll")
+    if FIRST:
+        yield f"{' '.join(FIRST)} faas-lab", lambda: faas_lab(*flags, before=FIRST)
     if OHA:
         yield "oha -q, corrected", lambda: oha(seconds, 1000, True)
         yield "oha -q", lambda: oha(seconds, 1000, False)
@@ -160,8 +168,8 @@ print(late[count // 2], late[count * 99 // 100])
 """
 
 
-def bare(how):
-    text, cpu = run([sys.executable, "-c", TIMER, str(seconds * 1000), how])
+def bare(how, before=()):
+    text, cpu = run([*before, sys.executable, "-c", TIMER, str(seconds * 1000), how])
     p50, p99 = map(float, text.split())
     return dict(schedule_error_p50_ms=p50, schedule_error_p99_ms=p99, each=cpu * 1e3 / seconds)
 
@@ -189,6 +197,8 @@ def steady():
         for _ in range(rounds):
             found.setdefault("a bare timer", []).append(bare("sleep"))
             found.setdefault("a bare timer that polls", []).append(bare("poll"))
+            if FIRST:
+                found.setdefault(f"{' '.join(FIRST)} a bare timer", []).append(bare("sleep", FIRST))
             for name, measure in tools(seconds, 5):
                 ask("reset?rate=1000")
                 row = measure()
@@ -196,9 +206,12 @@ def steady():
                 found.setdefault(name, []).append({**row, **truth, "sent": truth["count"] / seconds, "each": row["cpu"] * 1e6 / truth["count"]})
     print(f"1000/s for {seconds} s, service time 5 ms; medians of {rounds} rounds")
     rows = [(name, medians(rows)) for name, rows in found.items()]
-    table(["client", "sent/s", "p50 ms", "of the server", "p99 ms", "of the server", "schedule error p50, p99 ms", "CPU µs/request"],
-          [[name, figure(m.get("sent"), 0)] + [figure(m.get(key)) for key in ("p50", "service_p50_ms", "p99", "service_p99_ms")] + [
-            "–" if "wrk" in name else f'{figure(m["schedule_error_p50_ms"])}, {figure(m["schedule_error_p99_ms"])}', figure(m["each"], 0)] for name, m in rows])
+    print("Of the server: how long it served, and its last stamp of each answer, against when the schedule had the request.")
+    both = lambda m, key: f"{figure(m[key.format(50)])}, {figure(m[key.format(99)])}" if key.format(50) in m else "–"
+    keys = ["p{}", "service_p{}_ms", "answered_p{}_ms", "schedule_error_p{}_ms"]
+    table(["client", "sent/s", "p50, p99 ms", "served", "answered", "schedule error p50, p99 ms", "CPU µs/request"],
+          [[name, figure(m.get("sent"), 0)] + ["–" if "wrk" in name and key in keys[2:] else both(m, key) for key in keys] + [figure(m["each"], 0)]
+           for name, m in rows])
 
 
 def stall():
@@ -221,15 +234,16 @@ def stall():
 def capacity():
     rows = []
     with Server(0):
-        for rate, *flags in ((rate, *flags) for flags in ([], ["--busy-poll"]) for rate in (10_000, 20_000, 30_000)):
+        ways = [((), ()), (("--busy-poll",), ())] + ([((), FIRST)] if FIRST else [])
+        for (flags, before), rate in itertools.product(ways, (10_000, 20_000, 30_000)):
             found = []
             for _ in range(rounds):
                 ask("reset")
-                row = faas_lab("--rate", str(rate), "--duration", f"{seconds}s", "--timeout", "10s", *flags)
+                row = faas_lab("--rate", str(rate), "--duration", f"{seconds}s", "--timeout", "10s", *flags, before=before)
                 found.append({"sent_per_s": row["sent"] / seconds, "lateness": quantile(row["lateness"], 0.99), "p50": row["p50"], "p99": row["p99"],
                               "errors": row["lost"] * 100, "each": row["client"]["cpu_seconds"] * 1e6 / max(row["sent"], 1), "valid": float(row["valid"])})
             m = medians(found)
-            rows.append([" ".join([f"{rate}/s", *flags]), figure(m["sent_per_s"], 0), figure(m["lateness"], 3), figure(m["p50"], 3), figure(m["p99"], 3), figure(m["errors"]),
+            rows.append([" ".join([f"{rate}/s", *flags, *before]), figure(m["sent_per_s"], 0), figure(m["lateness"], 3), figure(m["p50"], 3), figure(m["p99"], 3), figure(m["errors"]),
                          figure(m["each"], 1), f'{sum(row["valid"] for row in found):.0f} of {rounds}'])
     print(f"Poisson for {seconds} s, client on one core; medians of {rounds} rounds")
     table(["offered", "sent/s", "lateness p99 ms", "p50 ms", "p99 ms", "errors %", "CPU µs/request", "valid"], rows)

@@ -69,7 +69,7 @@ fn moved(measurement: &Measurement, intended: &TimeHistogram, sending: &TimeHist
         invalid(
             "late",
             format!(
-                "{what} Use a less busy machine, keep a core awake with --busy-poll, lower the rate, or share it with --processes."
+                "{what} Use a less busy machine, put the client before its other work (on Linux: chrt -f 10 faas-lab loadtest …), lower the rate, or share it with --processes."
             ),
         )
     }
