@@ -65,7 +65,7 @@ held() {
 wanted() { [[ " $only " == *" $1 "* ]]; }
 
 up
-calls_of_20ms=(--data 20ms --budget 60s)
+calls_of_20ms=(--data 20ms --service-time 20ms --budget 60s)
 if wanted steady || wanted bursty; then calibrated sleep sleep "${calls_of_20ms[@]}"; fi
 if wanted steady; then
     held sleep-steady sleep --data 20ms --set duration=20s --set 'workload.sleep.arrivals={ poisson = "40/s" }'
@@ -85,7 +85,7 @@ if wanted timeouts; then
         --set 'workload.short-nap.arrivals={ poisson = "8/s" }'
 fi
 if wanted work; then
-    calibrated work work --no-cold --budget 40s
+    calibrated work work --service-time 20ms --no-cold --budget 40s
     held work-shared-cores work --path '/?ms={demand_ms}' --set duration=30s \
         --set 'function.work.demand={ exponential = "20ms" }' --set 'workload.work.arrivals={ poisson = "30/s" }'
 fi

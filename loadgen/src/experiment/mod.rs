@@ -13,6 +13,9 @@ use reqwest::Client;
 use crate::target::Platform;
 use calls::{Caller, Tried};
 
+/// The longest pause between warm calls. Gateway, function and processor are asleep after a tenth of a second if ever.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// What to measure.
 pub struct Experiment<'a> {
     /// How functions are invoked.
@@ -148,10 +151,13 @@ impl Experiment<'_> {
         times
     }
 
+    /// One call at a time, after pauses of any length up to [`PAUSE`]: a caller who never pauses finds everything awake.
     async fn warm(&self, caller: &Caller<'_>) -> Vec<Call> {
         let left = self.budget(Part::Warm);
         let mut calls = Vec::new();
         let mut failures = 0;
+        // Multiples of the golden section fill an interval evenly, however many there are.
+        let mut part: f64 = 0.0;
         while calls.len() < self.design.warm as usize && failures < 20 && left() {
             match caller.call(&self.body).await {
                 // A call that was held is no warm one.
@@ -159,7 +165,8 @@ impl Experiment<'_> {
                 Tried::Done(_) => {}
                 Tried::Failed(_) => failures += 1,
             }
-            pause(5).await;
+            part = (part + 0.618_034).fract();
+            tokio::time::sleep(PAUSE.mul_f64(part)).await;
         }
         calls
     }

@@ -443,6 +443,11 @@ pub(crate) struct CalibrateArguments {
     #[arg(long, value_name = "TEXT", requires = "gateway")]
     pub(crate) data: Option<String>,
 
+    /// Service time that these calls ask for, where the body decides it: what a function takes beyond that is overhead, and
+    /// stays if its demand is changed
+    #[arg(long, value_name = "SPAN", requires = "gateway", value_parser = timeout)]
+    pub(crate) service_time: Option<Duration>,
+
     /// Longest time that the experiment on one live function may take
     #[arg(long, value_name = "SPAN", default_value = "2m", requires = "gateway", value_parser = crate::calibrate::budget)]
     pub(crate) budget: Duration,

@@ -2,7 +2,8 @@
 //!
 //! A response is taken apart by differences of parts measured on their own: a connection takes the network's round trip, a
 //! ping that and the gateway, a warm call all of it and what watchdog and function add. What the watchdog itself says of the
-//! function (`X-Duration-Seconds`) parts those two; without it they stay one.
+//! function (`X-Duration-Seconds`) parts those two; without it they stay one. A caller who says what service time his calls
+//! ask for parts them better: what a function takes beyond that, it takes for calls of any length.
 //!
 //! Variation is written down once. A call that the machine held up is late in every part that holds it, so laws of the parts,
 //! drawn independently, would hold it up several times: network and gateway enter a scenario by their medians, and their
@@ -36,6 +37,9 @@ pub struct Fits {
     pub service: Fitted,
     /// Whether that is work on shared cores, and how many of them there are.
     pub sharing: Sharing,
+    /// What a call waits, in seconds, until all that slept is awake: told from overhead where cores are shared, since overhead
+    /// is work and this is none.
+    pub waking: f64,
     /// From the wish for a replica to its first call.
     pub cold: Option<Fitted>,
     /// Rate at which bodies cross, in bytes per second.
@@ -62,11 +66,11 @@ pub(super) fn part(calls: &[Call], kept_back: bool) -> impl Iterator<Item = &Cal
     calls.iter().enumerate().filter(move |(index, _)| is_kept(*index) == kept_back).map(|(_, call)| call)
 }
 
-/// Fits all that was seen.
+/// Fits all that was seen, of calls that ask for a service time of so many seconds, if they do.
 ///
 /// # Errors
 /// If there was no warm call.
-pub fn fit_live(seen: &Measurements, gateway: &str) -> Result<Fits, FitError> {
+pub fn fit_live(seen: &Measurements, asked: Option<f64>, gateway: &str) -> Result<Fits, FitError> {
     let options = FitOptions::default();
     let source = |what: &str| format!("{what}, {gateway}");
     let optional = |what: &str, values: Vec<f64>| {
@@ -74,12 +78,14 @@ pub fn fit_live(seen: &Measurements, gateway: &str) -> Result<Fits, FitError> {
         fit(&sample, &options).ok()
     };
     let warm: Vec<&Call> = part(&seen.warm, false).collect();
+    let sharing = sharing(&seen.steps, &source("calls at once"));
+    let waking = if matches!(sharing, Sharing::Cores { .. }) { waking(seen) } else { 0.0 };
     let rtt = optional("connections opened", seen.connections.clone());
     let network = median(&seen.connections).unwrap_or(0.0);
     let gateway_cost = optional("pings of /healthz less the round trip", less(&seen.pings, network));
     let ping = median(&seen.pings).unwrap_or(network);
 
-    let inside: Option<Vec<f64>> = warm.iter().map(|call| call.inside).collect();
+    let inside: Option<Vec<f64>> = warm.iter().map(|call| asked.or(call.inside)).collect();
     let inside = inside.filter(|inside| !inside.is_empty());
     let (service, watchdog) = match inside {
         Some(inside) => {
@@ -87,27 +93,32 @@ pub fn fit_live(seen: &Measurements, gateway: &str) -> Result<Fits, FitError> {
             let steady = variation(&inside) < STEADY;
             let of = |call: &Call| if steady { own } else { call.inside.unwrap_or(own) };
             let beside: Vec<f64> = warm.iter().map(|call| call.total - of(call)).collect();
-            let watchdog = optional("warm calls less the function's own time and a ping", less(&beside, ping));
+            let watchdog = optional("warm calls less the function's own time and a ping", less(&beside, ping + waking));
             match steady {
+                true if asked.is_some() => (("what the calls ask for", inside), watchdog),
                 true => (("the function's own time in warm calls, its median", vec![own; inside.len()]), watchdog),
                 false => (("the function's own time in warm calls", inside), watchdog),
             }
         }
         None => {
             let whole: Vec<f64> = warm.iter().map(|call| call.total).collect();
-            (("warm calls less a ping", less(&whole, ping)), None)
+            (("warm calls less a ping", less(&whole, ping + waking)), None)
         }
     };
     let sample = Sample::exact(source(service.0), &service.1)
         .map_err(|_| FitError::NothingEnded { source_name: source("warm calls"), n: 0 })?;
+    let service = fit(&sample, &options)?;
+    let work: f64 =
+        [Some(&service), watchdog.as_ref()].into_iter().flatten().map(|fitted| fitted.law().quantile(0.5)).sum();
     let cold: Vec<f64> = part(&seen.cold, false).filter_map(|call| cold_time(call, &seen.warm)).collect();
     Ok(Fits {
         function: seen.function.clone(),
         rtt,
         gateway: gateway_cost,
         watchdog,
-        service: fit(&sample, &options)?,
-        sharing: sharing(&seen.steps, &source("calls at once")),
+        service,
+        sharing: sharing.of_calls_with(work),
+        waking,
         cold: optional("starts from zero", cold).filter(|_| seen.cold.len() >= FEW_COLD),
         bandwidth: bandwidth(&seen.payloads, &source("bodies of several sizes")),
     })
@@ -141,7 +152,8 @@ pub(super) fn throughput(step: &Step) -> f64 {
 }
 
 /// Callers without a pause bring k calls in flight. Where calls do not hinder each other, k of them do k times as much as
-/// one; where they share c cores, no more than c do (the bottleneck bound of closed queueing networks).
+/// one; where they share c cores, no more than c do (the bottleneck bound of closed queueing networks). Cores are told in
+/// calls per second here.
 fn sharing(steps: &[Step], source: &str) -> Sharing {
     let steady = |step: &&Step| !step.calls.is_empty() && step.replicas.is_none_or(|(before, after)| before == after);
     let steps: Vec<&Step> = steps.iter().filter(steady).collect();
@@ -156,12 +168,7 @@ fn sharing(steps: &[Step], source: &str) -> Sharing {
     if reached >= UNBOUND {
         return Sharing::None;
     }
-    let inside = |step: &Step| {
-        let times: Option<Vec<f64>> = step.calls.iter().map(|call| call.inside).collect();
-        times.and_then(|times| median(&times)).unwrap_or(one)
-    };
-    let service = inside(alone);
-    let cores: Vec<f64> = steps.iter().map(|step| throughput(step) * service).collect();
+    let cores: Vec<f64> = steps.iter().map(|step| throughput(step)).collect();
     let best = cores.iter().copied().fold(0.0, f64::max);
     // Saturated steps differ by noise alone: their spread is the interval.
     let saturated: Vec<f64> = cores.iter().copied().filter(|cores| *cores > 0.9 * best).collect();
@@ -176,6 +183,24 @@ fn sharing(steps: &[Step], source: &str) -> Sharing {
             source: source.to_owned(),
         },
     }
+}
+
+impl Sharing {
+    /// From calls per second to cores, if each call is so many seconds of work.
+    fn of_calls_with(mut self, work: f64) -> Sharing {
+        if let Sharing::Cores { cores } = &mut self {
+            cores.value *= work;
+            cores.interval = cores.interval.map(|(low, high)| (low * work, high * work));
+        }
+        self
+    }
+}
+
+/// By how much a call that comes after a pause takes longer than one that comes at once, in seconds.
+fn waking(seen: &Measurements) -> f64 {
+    let middle = |calls: &[Call]| median(&calls.iter().map(|call| call.total).collect::<Vec<f64>>());
+    let awake = seen.steps.iter().find(|step| step.concurrency == 1).and_then(|step| middle(&step.calls));
+    middle(&seen.warm).zip(awake).map_or(0.0, |(paused, awake)| (paused - awake).max(0.0))
 }
 
 /// Least squares of the median time on the size; `None` where larger bodies take no longer.
@@ -250,7 +275,7 @@ mod tests {
     #[test]
     fn calls_that_work_share_the_cores_there_are() {
         let steps = [step(1, 10.0, 0.1), step(2, 20.0, 0.1), step(4, 19.8, 0.202), step(8, 20.2, 0.396)];
-        let Sharing::Cores { cores } = sharing(&steps, "test") else { panic!("they share") };
+        let Sharing::Cores { cores } = sharing(&steps, "test").of_calls_with(0.1) else { panic!("they share") };
         assert!((cores.value - 2.0).abs() < 0.05, "{cores:?}");
     }
 
@@ -270,6 +295,30 @@ mod tests {
     }
 
     #[test]
+    fn overhead_is_what_a_function_takes_beyond_what_it_was_asked_for_and_waking_is_not() {
+        let steps = vec![step(1, 48.0, 0.0208), step(4, 96.0, 0.0416)];
+        // After pauses calls take 0.3 ms longer than at once.
+        let warm = (0..60).map(|k| call(0.02108 + f64::from(k % 5) * 1e-5, 0.0204)).collect();
+        let seen = Measurements { warm, steps, pings: vec![150e-6; 30], ..Measurements::default() };
+        let fitted = |asked| {
+            let fits = fit_live(&seen, asked, "test").expect("there are calls");
+            let overhead =
+                fits.watchdog.as_ref().and_then(|fitted| fitted.estimate("p50")).expect("it was measured").value;
+            let Sharing::Cores { cores } = fits.sharing else { panic!("they share") };
+            let service = fits.service.law().constant().expect("steady").as_secs_f64();
+            (service, overhead, fits.waking, cores.value)
+        };
+        let is_near = |a: (f64, f64, f64, f64), b: (f64, f64, f64, f64)| {
+            [(a.0, b.0), (a.1, b.1), (a.2, b.2), (a.3, b.3)].iter().all(|(a, b)| (a - b).abs() < 5e-6)
+        };
+        // 20.8 ms at once are a ping, the function's time and overhead; the cores do all of the work but the ping.
+        let own = fitted(None);
+        assert!(is_near(own, (0.0204, 0.00025, 0.0003, 96.0 * 0.02065)), "{own:?}");
+        let asked = fitted(Some(0.02));
+        assert!(is_near(asked, (0.02, 0.00065, 0.0003, 96.0 * 0.02065)), "{asked:?}");
+    }
+
+    #[test]
     fn a_response_is_taken_apart_by_what_was_measured_alone() {
         let warm: Vec<Call> = (0..60).map(|k| call(0.0532 + f64::from(k % 7) * 1e-5, 0.0528)).collect();
         let seen = Measurements {
@@ -280,7 +329,7 @@ mod tests {
             warm,
             ..Measurements::default()
         };
-        let fits = fit_live(&seen, "test").expect("there are calls");
+        let fits = fit_live(&seen, None, "test").expect("there are calls");
         assert_eq!(fits.service.law().constant().map(|span| span.as_secs_f64()), Some(0.0528));
         let beside = fits.watchdog.as_ref().and_then(|fitted| fitted.estimate("p50")).expect("it was measured");
         assert!((beside.value - 280e-6).abs() < 20e-6, "{beside:?}");

@@ -41,7 +41,7 @@ impl HeldOut {
 pub fn held_out(seen: &Measurements, fits: &Fits, toml: &str) -> Result<Vec<HeldOut>, Vec<Problem>> {
     let mut all = Vec::new();
     let kept: Vec<f64> = part(&seen.warm, true).map(|call| call.total).collect();
-    let alone = played(fits, toml, 1, 0.005)?;
+    let alone = played(fits, toml, 1, 0.05)?;
     push(&mut all, "single warm calls", &kept, &alone);
     for step in &seen.steps {
         let is_end = step.concurrency <= 1 || Some(step) == seen.steps.last();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn written(seen: &Measurements) -> (Fits, String) {
-        let fits = fit_live(seen, "test").expect("there are calls");
+        let fits = fit_live(seen, None, "test").expect("there are calls");
         let functions = [(seen.clone(), fits.clone())];
         let name = "it's mine";
         let written =

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | connections | opening one takes a round trip: the network |
 //! | pings | the gateway's own health page over a kept connection: network and gateway |
-//! | warm calls, one at a time | the way through watchdog and function, without waiting |
+//! | warm calls, one at a time, after pauses | the way through watchdog and function, without waiting |
 //! | steps of concurrency | whether calls share cores, and how many |
 //! | starts from zero | cold starts |
 //! | payloads | the rate at which bodies cross |

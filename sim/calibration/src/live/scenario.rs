@@ -77,11 +77,12 @@ impl Written<'_> {
 
     /// The machine behind the gateway, if calls were seen to share its cores.
     fn node(&self, line: &mut String, cores: &Estimate) {
-        let whole = cores.value.ceil().max(1.0);
+        // What is a little more than a whole number of cores is that many.
+        let whole = (cores.value - 0.1).ceil().max(1.0);
         let source = text(&said(cores, |value| format!("{value:.2} cores")));
         let _ = writeln!(line, "\n[[node]]\nname = \"measured\"");
         let _ = writeln!(line, "cores = {{ value = {whole:.0}, basis = \"derived\", source = {source} }}");
-        let reserved = whole - cores.value;
+        let reserved = (whole - cores.value).max(0.0);
         let _ = writeln!(line, "reserved_cores = {{ value = {reserved:.4}, basis = \"measured\", source = {source} }}");
         let _ = writeln!(line, "memory = {{ value = \"64GB\", basis = \"assumed\", source = \"not measured\" }}");
     }
@@ -104,6 +105,14 @@ fn function(line: &mut String, seen: &Measurements, fits: &Fits) {
     match fits.sharing {
         Sharing::Cores { .. } => {
             let _ = writeln!(line, "# Calls share cores: this is work.\n{}", fitted("demand", &fits.service));
+            if fits.waking > 0.0 {
+                let source = text("median of warm calls after pauses less that of calls without");
+                let value = seconds(fits.waking);
+                let _ = writeln!(
+                    line,
+                    "# Until all that slept is awake.\nwait = {{ value = {value}, basis = \"measured\", source = {source} }}"
+                );
+            }
         }
         Sharing::None | Sharing::Unknown => {
             let _ = writeln!(

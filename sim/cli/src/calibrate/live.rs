@@ -57,7 +57,18 @@ pub(super) fn run(arguments: &CalibrateArguments) -> Result<Outcome, Failure> {
         if let Ok(line) = tell.lock() {
             line.borrow_mut().clear();
         }
-        let fits = fit_live(&seen, &target.address).map_err(|error| Failure::new(error.to_string()))?;
+        let asked = arguments.service_time.map(|asked| asked.as_secs_f64());
+        if let Some(fastest) =
+            seen.warm.iter().map(|call| call.total).reduce(f64::min).filter(|least| asked > Some(*least))
+        {
+            return Err(Failure::new(format!(
+                "{name} answered within {}: its calls do not ask for a service time of {}",
+                format::time(fastest),
+                format::time(asked.unwrap_or_default())
+            ))
+            .help("leave --service-time out, or give it what --data asks for"));
+        }
+        let fits = fit_live(&seen, asked, &target.address).map_err(|error| Failure::new(error.to_string()))?;
         policies.extend(policy(&name, &seen));
         functions.push((seen, fits));
     }
@@ -161,6 +172,7 @@ fn command(arguments: &CalibrateArguments, address: &str) -> String {
     let mut words = vec!["faas-lab".to_owned(), "calibrate".to_owned(), format!("--gateway={address}")];
     words.extend(arguments.function.iter().map(|name| format!("--function={name}")));
     words.extend(arguments.data.as_ref().map(|data| format!("--data={data}")));
+    words.extend(arguments.service_time.map(|asked| format!("--service-time={}s", asked.as_secs_f64())));
     words.extend(arguments.no_cold.then(|| "--no-cold".to_owned()));
     words.push(format!("--budget={}s", arguments.budget.as_secs()));
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
@@ -190,6 +202,9 @@ fn table(seen: &Measurements, fits: &Fits) -> String {
                 cores.n
             ));
         }
+    }
+    if fits.waking > 0.0 {
+        text.push_str(&format!("{:<20}{:>12}  after pauses\n", "waking", format::time(fits.waking)));
     }
     if let Some(rate) = &fits.bandwidth {
         text.push_str(&format!(
