@@ -3,11 +3,13 @@
 use faas_lab_model::metrics::Phase;
 use faas_lab_model::policies::Placement;
 use faas_lab_model::policies::provisioning::Binding;
+use faas_lab_model::rng::Uniforms as _;
 use faas_lab_model::scenario::InitialState;
 use faas_lab_model::time::{SimTime, Span};
 
 use crate::call::{Call, Origin, Stage};
 use crate::event::Event;
+use crate::ration::Ration;
 use crate::replica::{CpuShare, NO_NODE, Replica, ReplicaId, State, Task};
 use crate::world::World;
 
@@ -24,6 +26,11 @@ impl World<'_> {
             Some(law) => now + law.sample(&mut self.keys.lifetime.draws(entity, 0)),
             None => SimTime::NEVER,
         };
+        // Periods of different replicas do not begin together.
+        let ration = settings.cpu_limit.zip(settings.cpu_period).map(|(limit, period)| {
+            let rest = period.as_secs_f64() * self.keys.cpu_period.draws(entity, 0).uniform();
+            Ration::new(limit, period, now + Span::from_secs_f64(rest))
+        });
         let mut replica = Replica {
             generation: 0,
             alive: true,
@@ -44,7 +51,7 @@ impl World<'_> {
             wake: SimTime::NEVER,
             idle_spells: 0,
             lifetime_end,
-            cpu: CpuShare::default(),
+            cpu: CpuShare::within(ration),
         };
         let index = match self.vacant_replicas.pop() {
             Some(index) => {

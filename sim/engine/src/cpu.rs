@@ -10,6 +10,7 @@ use crate::world::World;
 impl World<'_> {
     /// A replica begins a CPU task.
     pub(crate) fn begin_task(&mut self, replica: u32, task: Task, work_nanos: f64, class: usize) {
+        let now = self.calendar.now();
         let node = self.replicas[replica as usize].node as usize;
         self.advance_node(node);
         self.tasks_born += 1;
@@ -19,7 +20,7 @@ impl World<'_> {
             self.nodes[node].active.push(replica);
         }
         cpu.class = class;
-        cpu.begin(task, work_nanos, sequence);
+        cpu.begin(now, task, work_nanos, sequence);
         self.share_cores(node);
     }
 
@@ -83,7 +84,8 @@ impl World<'_> {
         for i in 0..self.nodes[node].active.len() {
             let replica = self.nodes[node].active[i];
             if let Some((_, left)) = self.first_task(replica) {
-                next = next.min(left / self.replicas[replica as usize].cpu.rate);
+                let cpu = &self.replicas[replica as usize].cpu;
+                next = next.min(left / cpu.rate).min(cpu.next_ration(now));
             }
         }
         if next.is_finite() {

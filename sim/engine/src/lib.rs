@@ -16,6 +16,7 @@ mod idle;
 mod machines;
 mod node;
 mod queue;
+mod ration;
 mod removal;
 mod replica;
 mod scaler;

@@ -51,8 +51,8 @@ pub(crate) struct Node {
 /// How the calls of one replica of a function use the CPU.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Habits {
-    /// Most cores that a replica may have.
-    pub(crate) cpu_limit: Option<f64>,
+    /// Most cores that a replica may have at any instant.
+    pub(crate) even_limit: Option<f64>,
     /// How much they hinder each other: see [`Function::contention`](faas_lab_model::scenario::Function::contention).
     pub(crate) contention: f64,
 }
@@ -213,7 +213,7 @@ impl Node {
         if nanos > 0.0 {
             for &index in &self.active {
                 let replica = &mut replicas[index as usize];
-                replica.cpu.advance(nanos);
+                replica.cpu.advance(now, nanos);
                 burnt(replica.function, replica.cpu.cores * nanos);
             }
         }
@@ -225,9 +225,12 @@ impl Node {
     /// system slows all of them down by the multi-core efficiency of the work, weighted by its cores.
     pub(crate) fn share_out(&mut self, replicas: &mut [Replica], habits: &[Habits]) {
         let limit = |replica: &Replica| {
+            if replica.cpu.is_throttled() {
+                return 0.0;
+            }
             let habits = &habits[replica.function as usize];
             let threads = habits.cores(replica.cpu.tasks);
-            habits.cpu_limit.map_or(threads, |limit| threads.min(limit))
+            habits.even_limit.map_or(threads, |limit| threads.min(limit))
         };
         let (mut wanted, mut least, mut most) = (0.0, f64::INFINITY, 0.0f64);
         for &index in &self.active {

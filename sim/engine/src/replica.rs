@@ -7,6 +7,7 @@ use faas_lab_model::policies::dispatch::Handle;
 use faas_lab_model::time::SimTime;
 
 use crate::call::CallId;
+use crate::ration::Ration;
 
 /// Names a replica; finds nothing once that replica is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,8 @@ pub(crate) struct CpuShare {
     pub(crate) cores: f64,
     /// Index of the work class of its tasks.
     pub(crate) class: usize,
+    /// What is left of its CPU limit.
+    pub(crate) ration: Option<Ration>,
 }
 
 /// Who burns the CPU.
@@ -133,14 +136,26 @@ struct Mark {
 }
 
 impl CpuShare {
-    /// Time passes.
-    pub(crate) fn advance(&mut self, nanos: f64) {
+    /// Nothing to do yet, and no more than `ration` once there is, if limited.
+    pub(crate) fn within(ration: Option<Ration>) -> CpuShare {
+        CpuShare { ration, ..CpuShare::default() }
+    }
+
+    /// Time passes, so many nanoseconds until `now`.
+    pub(crate) fn advance(&mut self, now: SimTime, nanos: f64) {
         self.virtual_nanos += self.rate * nanos;
+        if let Some(ration) = &mut self.ration {
+            ration.advance(now, self.cores, nanos);
+        }
     }
 
     /// A task with so much work begins.
-    pub(crate) fn begin(&mut self, task: Task, work_nanos: f64, sequence: u64) {
+    pub(crate) fn begin(&mut self, now: SimTime, task: Task, work_nanos: f64, sequence: u64) {
         if self.tasks == 0 {
+            if let Some(ration) = &mut self.ration {
+                // Nothing was used while nobody was at work.
+                ration.advance(now, 0.0, 0.0);
+            }
             // Nobody is at work: the clock can start again, which keeps it small and exact.
             self.marks.clear();
             self.virtual_nanos = 0.0;
@@ -152,6 +167,16 @@ impl CpuShare {
     /// A task ends before its work is done. Its mark stays: whoever looks at it must know that the task is gone.
     pub(crate) fn abort(&mut self) {
         self.tasks -= 1;
+    }
+
+    /// Whether its limit lets it do nothing at present.
+    pub(crate) fn is_throttled(&self) -> bool {
+        self.ration.as_ref().is_some_and(Ration::is_spent)
+    }
+
+    /// In how many nanoseconds its limit wants to be looked at, as things are.
+    pub(crate) fn next_ration(&self, now: SimTime) -> f64 {
+        self.ration.as_ref().map_or(f64::INFINITY, |ration| ration.next_change(now, self.cores))
     }
 
     /// The task whose mark comes first, and the work that is left to it.

@@ -96,6 +96,7 @@ pub(crate) struct Keys {
     pub(crate) keep_alive: Key,
     pub(crate) function_keep_alive: Key,
     pub(crate) lifetime: Key,
+    pub(crate) cpu_period: Key,
     pub(crate) crashes: Key,
     pub(crate) initial: Key,
 }
@@ -119,6 +120,7 @@ impl Keys {
             keep_alive: seed.key("replica/keep-alive"),
             function_keep_alive: seed.key("function/keep-alive"),
             lifetime: seed.key("replica/lifetime"),
+            cpu_period: seed.key("replica/cpu period"),
             crashes: seed.key("replica/crashes"),
             initial: seed.key("replica/initial"),
         }
@@ -284,7 +286,9 @@ impl<'a> World<'a> {
 }
 
 fn habits(function: &Function) -> Habits {
-    Habits { cpu_limit: function.cpu_limit, contention: function.contention }
+    // A limit without a period is a rate.
+    let even_limit = function.cpu_limit.filter(|_| function.cpu_period.is_none());
+    Habits { even_limit, contention: function.contention }
 }
 
 /// The names of all classes that any machine knows, each once, in order.

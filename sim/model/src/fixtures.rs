@@ -91,6 +91,7 @@ pub fn function(name: &str) -> Function {
         memory_per_call: Bytes(0),
         cpu_request: 0.0,
         cpu_limit: None,
+        cpu_period: None,
         demand: Demand { class: None, law: Distribution::Exponential { mean: 1.0 } },
         wait: NONE,
         cold_demand: None,

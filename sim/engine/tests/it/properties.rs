@@ -129,6 +129,7 @@ fn random_function(dice: &mut Dice<'_>, plain: Function, index: u8) -> Function 
         memory_per_call: Bytes(dice.pick(&[0, 10 << 20])),
         cpu_request: dice.pick(&[0.0, 0.5]),
         cpu_limit: dice.one_in(3).then_some(0.7),
+        cpu_period: dice.one_in(2).then_some(Span::from_millis(100)),
         demand: Demand { class: dice.pick(&[None, work.clone()]), law: dice.law(mean_demand) },
         wait: dice.rarely(0.3),
         cold_demand: dice.one_in(3).then(|| dice.law(2.0 * mean_demand)),

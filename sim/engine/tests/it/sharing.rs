@@ -2,6 +2,7 @@
 
 use faas_lab_model::metrics::result::CPU_UTILIZATION;
 use faas_lab_model::policies::{Bounds, DispatchPolicy};
+use faas_lab_model::rng::Seed;
 use faas_lab_model::scenario::*;
 use faas_lab_model::units::Bytes;
 
@@ -37,6 +38,47 @@ fn a_limit_holds_a_replica_back() {
     assert_eq!(played.ends(), [4000, 4000]);
     // Half a core for 4 s, of four cores for 1000 s.
     assert!((played.metric(CPU_UTILIZATION) - 2.0 / 4000.0).abs() < 1e-9);
+}
+
+/// Work of so many seconds at 0, by as many calls as there are numbers, on a replica that is limited as Kubernetes does it.
+fn limited(work: f64, calls: usize, limit: f64) -> Scenario {
+    let mut scenario = on_machines(stage(&vec![0.0; calls], work), 1, 4);
+    scenario.functions[0].cpu_limit = Some(limit);
+    scenario.functions[0].cpu_period = Some(secs(0.1));
+    scenario
+}
+
+#[test]
+fn a_call_within_its_period_s_ration_is_not_held_back() {
+    assert_eq!(play(&limited(0.05, 1, 0.5)).ends(), [50]);
+    assert_eq!(play(&limited(0.02, 2, 0.5)).ends(), [20, 20]);
+    // Four cores for 25 ms are a period's ration of one core.
+    assert_eq!(play(&limited(0.025, 4, 1.0)).ends(), [25; 4]);
+}
+
+#[test]
+fn a_longer_call_stands_still_until_its_period_ends() {
+    let mut ends: Vec<u64> = (0..200).map(|seed| play_with(&limited(0.07, 1, 0.5), Seed(seed)).ends()[0]).collect();
+    ends.sort_unstable();
+    // A period that ends between 20 and 50 ms after the start gives enough; 50 ms of work, the rest of the period and 20 ms
+    // make up to 120 ms. With a steady rate it would be 140.
+    assert!(ends.iter().all(|end| (70..=120).contains(end)), "{ends:?}");
+    let at_once = ends.iter().filter(|end| **end == 70).count();
+    assert!((30..90).contains(&at_once), "three in ten: {at_once} of 200");
+    assert!(ends.iter().any(|end| *end > 115) && ends.iter().any(|end| (75..110).contains(end)), "{ends:?}");
+}
+
+#[test]
+fn in_the_long_run_rations_are_the_limit() {
+    for (calls, limit) in [(1, 0.5), (3, 0.5), (3, 1.7), (4, 2.5)] {
+        let ends = play(&limited(5.0, calls, limit)).ends();
+        let steady = 5000.0 * calls as f64 / limit;
+        // The first period's ration comes at once, and what is left at the end is used at full speed.
+        assert!(
+            ends.iter().all(|end| (steady - 200.0..=steady + 1.0).contains(&(*end as f64))),
+            "{ends:?}, not {steady}"
+        );
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::distributions::Distribution;
 use crate::policies::{Bounds, Scaling};
-use crate::time::SimTime;
+use crate::time::{SimTime, Span};
 
 /// One function.
 pub(super) fn function(name: &str, at: &mut At<'_>) -> Option<Function> {
@@ -33,6 +33,7 @@ pub(super) fn function(name: &str, at: &mut At<'_>) -> Option<Function> {
             memory_per_call: fields.or("memory_per_call", "Memory that each call in flight adds.", "0B", fact(bytes)),
             cpu_request: fields.or("cpu_request", "CPU request of a replica, in cores.", "0", |at| at.number("a CPU request", 0.0..=4096.0)),
             cpu_limit: fields.or("cpu_limit", "CPU limit of a replica, in cores.", "none", |at| at.or_word("none", |at| at.positive("a CPU limit"))),
+            cpu_period: fields.or("cpu_period", "The kernel's period for the CPU limit: when a replica has used its part of one, it stands still until the next. With `\"none\"` it has the limit as a steady rate.", "100ms", |at| at.or_word("none", cpu_period)),
             demand: Demand { class: None, law: Distribution::ZERO },
             wait: fields.or("wait", "Time of one call that is not CPU work: sleeps, other services. It comes after the CPU work.", "0s", time_fact),
             cold_demand: fields.optional("cold_demand", "Law that replaces the demand for the call that started its replica.", time_fact),
@@ -266,6 +267,18 @@ impl ColdStart {
             endpoint: Distribution::ZERO,
         }
     }
+}
+
+/// As the kernel takes them.
+fn cpu_period(at: &mut At<'_>) -> Option<Span> {
+    let value = span(at)?;
+    if !(Span::from_millis(1)..=Span::from_secs(1)).contains(&value) {
+        return at.refuse(
+            "the kernel's period for a CPU limit is from 1ms to 1s",
+            "leave it out for the 100ms of Kubernetes, or write \"none\" for a steady rate",
+        );
+    }
+    Some(value)
 }
 
 fn waiting_room(at: &mut At<'_>) -> Option<Option<WaitingRoom>> {

@@ -294,6 +294,8 @@ pub struct Function {
     pub cpu_request: f64,
     /// CPU limit of a replica, in cores.
     pub cpu_limit: Option<f64>,
+    /// The period over which the limit is rationed; `None` keeps to it at every instant.
+    pub cpu_period: Option<Span>,
     /// CPU work of one call, drawn at birth.
     pub demand: Demand,
     /// Time of one call that is not CPU work: sleeps, other services. Comes after the CPU work.

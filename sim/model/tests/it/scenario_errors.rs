@@ -91,6 +91,7 @@ fn each_kind_of_problem_is_placed_and_explained() {
             "no reason to start a replica",
             "concurrency = 1",
         ),
+        (function("cpu_period = \"5s\""), "4:14", "from 1ms to 1s", "100ms of Kubernetes"),
         (function("cpu_limit = 0"), "4:13", "a CPU limit must be more than zero", "above zero"),
         (function("memory = \"12M\""), "4:10", "\"M\" is not a unit of size", "12MB"),
         (function("error_rate = 1.5"), "4:14", "a share must be between 0 and 1", "between 0 and 1"),
