@@ -173,7 +173,10 @@ fn columns<'v>(view: &'v View<'_>) -> Vec<Column<'v>> {
     columns.push(metric("cold starts", result::COLD_STARTS));
     columns.push(Column {
         head: "replica-hours".to_owned(),
-        about: "Replicas in any state times the hours of the measured window.",
+        about: match view.baseline().counts_all_replicas() {
+            true => "Replicas in any state times the hours of the measured window.",
+            false => "Ready replicas, which all of these results know, times the hours of the measured window.",
+        },
         cell: Box::new(|seen| seen.replica_hours().map(|hours| cell(&hours, "replicas", ""))),
     });
     let mut cost = metric("cost", result::COST);

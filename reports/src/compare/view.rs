@@ -32,6 +32,8 @@ pub(super) struct Seen<'c> {
     pub answered: Times,
     /// Requests over all functions and replications.
     pub requests: u64,
+    /// The metric that counts its replicas, the same for all results of the page.
+    replicas: &'static str,
 }
 
 /// The comparison with its entries in the order of their rank.
@@ -59,6 +61,10 @@ impl<'c> View<'c> {
 
     fn with_hues(comparison: &'c Comparison, policies: bool, hues: Vec<String>) -> Result<View<'c>, ReportError> {
         let (looks, names) = (looks(&hues), names(comparison));
+        // A measured result knows only its ready replicas: then like is held against like.
+        let knows_all = |entry: &Entry| entry.result.summary.contains_key(result::REPLICAS_MEAN);
+        let all_known = comparison.entries.iter().all(knows_all);
+        let replicas = if all_known { result::REPLICAS_MEAN } else { result::REPLICAS_READY_MEAN };
         let mut order: Vec<usize> = Vec::new();
         for index in comparison.ranking.iter().copied().chain(0..comparison.entries.len()) {
             if index < comparison.entries.len() && !order.contains(&index) {
@@ -72,7 +78,8 @@ impl<'c> View<'c> {
                 answered = answered.and(&Responses::of(function)?.answered);
             }
             let name = names[index].clone();
-            Ok(Seen { index, entry, name, look: looks[index], answered, requests: words::requests(&entry.result) })
+            let requests = words::requests(&entry.result);
+            Ok(Seen { index, entry, name, look: looks[index], answered, requests, replicas })
         };
         let ranked = order.into_iter().map(see).collect::<Result<Vec<_>, ReportError>>()?;
         let baseline = comparison.baseline.min(comparison.entries.len().saturating_sub(1));
@@ -164,11 +171,16 @@ impl Seen<'_> {
         &self.name
     }
 
+    /// Whether replicas in any state are counted, or only those that are ready.
+    pub(super) fn counts_all_replicas(&self) -> bool {
+        self.replicas == result::REPLICAS_MEAN
+    }
+
     /// Hours of replicas in the measured window, per replication.
     pub(super) fn replica_hours(&self) -> Option<Estimate> {
         let window = &self.entry.result.window;
         let hours = (window.duration_seconds - window.warm_up_seconds) / 3600.0;
-        let replicas = self.of(result::REPLICAS_MEAN)?;
+        let replicas = self.of(self.replicas)?;
         let scaled = |value: f64| value * hours;
         (hours.is_finite() && hours > 0.0).then(|| Estimate {
             mean: scaled(replicas.mean),

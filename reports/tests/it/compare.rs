@@ -189,6 +189,30 @@ fn without_costs_replica_hours_stand_for_them() {
 }
 
 #[test]
+fn a_measured_result_s_ready_replicas_are_held_against_ready_ones() {
+    let both = |knows_all: bool| {
+        let mut of = [variant(0.3, 5), variant(0.2, 2)];
+        for result in &mut of {
+            let all = result.summary[REPLICAS_MEAN];
+            result.summary.insert(REPLICAS_READY_MEAN.to_owned(), Estimate { mean: 1.6175, ..all });
+        }
+        let [mut real, forecast] = of;
+        real.source = Source::Measured;
+        if !knows_all {
+            real.summary.remove(REPLICAS_MEAN);
+        }
+        let hours = (real.window.duration_seconds - real.window.warm_up_seconds) / 3600.0;
+        let page =
+            render(&beside_each_other("mixed", Vec::new(), vec![entry("pi", real), entry("forecast", forecast)]));
+        (page, faas_lab_reports::format::significant(1.6175 * hours, 3))
+    };
+    let (page, hours) = both(false);
+    assert!(page.contains("Ready replicas, which all of these results know") && page.contains(&hours), "{hours}");
+    let (page, hours) = both(true);
+    assert!(page.contains("Replicas in any state times") && !page.contains(&hours), "{hours}");
+}
+
+#[test]
 fn simulated_and_measured_are_held_against_each_other() {
     let mut real = variant(0.3, 5);
     real.source = Source::Measured;
