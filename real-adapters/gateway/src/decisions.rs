@@ -8,7 +8,7 @@ use std::io::{LineWriter, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
-use faas_lab_model::policies::{Snapshot, Verdict};
+use faas_lab_model::policies::{ReplicaUse, Snapshot, Verdict};
 use faas_lab_model::time::SimTime;
 use faas_lab_provider::api::{FunctionDeployment, Resources};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub enum Entry {
 }
 
 /// A [`Snapshot`] in whole numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// When, in nanoseconds since the policy's beginning.
     pub at_nanos: u64,
@@ -74,6 +74,20 @@ pub struct Seen {
     pub cpu_nanos_total: u64,
     /// Asynchronous invocations that waited.
     pub queue_depth: u64,
+    /// What each running replica used, where that was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<SeenReplica>,
+}
+
+/// A [`ReplicaUse`] in whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenReplica {
+    /// Its number.
+    pub replica: u64,
+    /// Since when it could take calls, in nanoseconds since the policy's beginning.
+    pub ready_since_nanos: Option<u64>,
+    /// Its process's CPU time.
+    pub cpu_nanos: u64,
 }
 
 impl From<&Snapshot> for Seen {
@@ -88,6 +102,27 @@ impl From<&Snapshot> for Seen {
             ok_total: seen.ok_total,
             cpu_nanos_total: (seen.cpu_seconds_total * 1e9).round() as u64,
             queue_depth: seen.queue_depth,
+            replicas: seen.replicas.iter().map(SeenReplica::from).collect(),
+        }
+    }
+}
+
+impl From<&ReplicaUse> for SeenReplica {
+    fn from(seen: &ReplicaUse) -> SeenReplica {
+        SeenReplica {
+            replica: seen.replica,
+            ready_since_nanos: seen.ready_since.map(SimTime::as_nanos),
+            cpu_nanos: (seen.cpu_seconds * 1e9).round() as u64,
+        }
+    }
+}
+
+impl From<&SeenReplica> for ReplicaUse {
+    fn from(seen: &SeenReplica) -> ReplicaUse {
+        ReplicaUse {
+            replica: seen.replica,
+            ready_since: seen.ready_since_nanos.map(SimTime::from_nanos),
+            cpu_seconds: seen.cpu_nanos as f64 / 1e9,
         }
     }
 }
@@ -104,6 +139,7 @@ impl From<&Seen> for Snapshot {
             ok_total: seen.ok_total,
             cpu_seconds_total: seen.cpu_nanos_total as f64 / 1e9,
             queue_depth: seen.queue_depth,
+            replicas: seen.replicas.iter().map(ReplicaUse::from).collect(),
         }
     }
 }

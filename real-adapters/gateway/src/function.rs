@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use faas_lab_model::policies::dispatch::Handle;
-use faas_lab_model::policies::{Dispatcher, PerRequest, Pool, Snapshot};
-use faas_lab_model::time::SimTime;
+use faas_lab_model::policies::{Dispatcher, PerRequest, Pool, ReplicaUse, Snapshot};
+use faas_lab_model::time::{SimTime, Span};
 use faas_lab_provider::api::FunctionName;
 use faas_lab_provider::{Deployed, Replica, ReplicaState};
 use http::HeaderValue;
@@ -84,6 +84,8 @@ pub(crate) struct Member {
     pub(crate) link: Arc<Link>,
     pub(crate) generation: u64,
     pub(crate) phase: Phase,
+    /// When the phase began, as far as the gateway knows.
+    pub(crate) since: Instant,
     /// Its place in the pool, while it has one.
     pub(crate) handle: Option<Handle>,
     /// Counts its stays in the pool, so that a call which outlives one is not taken for one of the next.
@@ -233,6 +235,7 @@ impl Function {
                     link: Arc::new(Link::new(identity(&self.name.name, replica.number), &replica.endpoint)),
                     generation: replica.generation,
                     phase: Phase::Starting,
+                    since: Instant::now(),
                     handle: None,
                     tenure: 0,
                     unreachable: false,
@@ -249,8 +252,8 @@ impl Function {
         }
         if member.phase != phase {
             member.unreachable = false;
+            (member.phase, member.since) = (phase, Instant::now());
         }
-        member.phase = phase;
         if *member.link.endpoint() != replica.endpoint {
             member.link = Arc::new(Link::new(identity(&self.name.name, replica.number), &replica.endpoint));
         }
@@ -331,7 +334,23 @@ impl Function {
             ok_total: self.counters.ok.load(Ordering::Relaxed),
             cpu_seconds_total: 0.0,
             queue_depth,
+            replicas: Vec::new(),
         }
+    }
+
+    /// What each running replica uses that is to stay, on a clock that began at `origin`.
+    pub(crate) fn in_use(&self, cpu_seconds: &BTreeMap<u64, f64>, origin: Instant) -> Vec<ReplicaUse> {
+        let state = self.lock();
+        let staying = state.members.values().filter(|member| member.phase != Phase::Leaving);
+        let in_use = staying.filter_map(|member| {
+            let since = SimTime::ZERO + Span::from(member.since.saturating_duration_since(origin));
+            Some(ReplicaUse {
+                replica: member.number,
+                ready_since: (member.phase == Phase::Ready).then_some(since),
+                cpu_seconds: whole_nanos(*cpu_seconds.get(&member.number)?),
+            })
+        });
+        in_use.collect()
     }
 }
 
@@ -348,6 +367,11 @@ impl State {
         self.tenures += 1;
         self.tenures
     }
+}
+
+/// So that what is recorded is what was seen.
+pub(crate) fn whole_nanos(seconds: f64) -> f64 {
+    (seconds * 1e9).round() / 1e9
 }
 
 fn empty_pool(settings: &Settings) -> Pool {

@@ -27,7 +27,7 @@ pub mod triggers;
 mod ui;
 
 pub use api::check_deployment;
-pub use decisions::{Entry, Policy, Seen};
+pub use decisions::{Entry, Policy, Seen, SeenReplica};
 pub use gateway::{Gateway, GatewayError};
 pub use labels::Settings;
 pub use options::{Asset, Credentials, Limits, Options};

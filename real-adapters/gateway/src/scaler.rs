@@ -12,7 +12,7 @@ use faas_lab_queue::Queue;
 use tokio::time::{Duration, Instant};
 
 use crate::decisions::{Decisions, Policy};
-use crate::function::Function;
+use crate::function::{Function, whole_nanos};
 use crate::labels::Settings;
 
 /// What the policies' questions need.
@@ -57,7 +57,7 @@ impl Function {
             // The timer's millisecond must not make a question come before its time.
             let now = (SimTime::ZERO + Span::from(origin.elapsed())).max(next);
             for asked in policies.iter_mut().filter(|asked| asked.next <= now) {
-                let seen = self.look(now, &settings, &around).await;
+                let seen = self.look(now, origin, &settings, &around).await;
                 let verdict = asked.scaler.decide(&seen);
                 asked.next = verdict.ask_again;
                 if let Some(decisions) = &around.decisions {
@@ -70,14 +70,14 @@ impl Function {
         }
     }
 
-    async fn look(&self, at: SimTime, settings: &Settings, around: &Surroundings) -> Snapshot {
+    async fn look(&self, at: SimTime, origin: Instant, settings: &Settings, around: &Surroundings) -> Snapshot {
         let depth = around.queue.as_ref().map_or(0, |queue| queue.depth(&self.label));
         let mut seen = self.snapshot(at, depth);
         if settings.reads_cpu()
             && let Ok(usage) = around.provider.usage(&self.name).await
         {
-            // Whole nanoseconds, so that what is recorded is what was seen.
-            seen.cpu_seconds_total = (usage.cpu_seconds_total * 1e9).round() / 1e9;
+            seen.cpu_seconds_total = whole_nanos(usage.cpu_seconds_total);
+            seen.replicas = self.in_use(&usage.cpu_seconds, origin);
         }
         seen
     }

@@ -109,7 +109,7 @@ impl fmt::Debug for Secret {
 }
 
 /// What a function's replicas use, all together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     /// CPU in use at present, in thousandths of a core.
@@ -119,6 +119,9 @@ pub struct Usage {
     /// CPU time burnt by all replicas there ever were, in core-seconds; not part of the API.
     #[serde(skip)]
     pub cpu_seconds_total: f64,
+    /// CPU time of each process that runs, by its replica's number; not part of the API.
+    #[serde(skip)]
+    pub cpu_seconds: BTreeMap<u64, f64>,
 }
 
 /// Which log lines are wanted.

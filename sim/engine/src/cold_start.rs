@@ -358,6 +358,7 @@ impl World<'_> {
         let now = self.calendar.now();
         let host = &mut self.replicas[replica as usize];
         host.state = State::Ready;
+        host.phase_start = now;
         let (function, entity, restarts) = (host.function, host.entity, host.restarts);
         let since_created = now - host.created;
         let state = &mut self.functions[function as usize];

@@ -61,11 +61,7 @@ impl World<'_> {
     }
 
     pub(crate) fn advance_node(&mut self, node: usize) {
-        let now = self.calendar.now();
-        let functions = &mut self.functions;
-        self.nodes[node].advance(now, &mut self.replicas, |function, nanos| {
-            functions[function as usize].cpu_burnt += nanos;
-        });
+        self.nodes[node].advance(self.calendar.now(), &mut self.replicas);
     }
 
     /// Shares a machine's cores out again and makes sure that somebody looks when the next task ends.

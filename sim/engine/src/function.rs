@@ -51,7 +51,7 @@ pub(crate) struct FunctionState {
     pub(crate) ok_total: u64,
     pub(crate) in_flight: u32,
     pub(crate) queue_depth: u64,
-    /// CPU time of its replicas, in core-nanoseconds.
+    /// CPU time of its replicas that are gone, in core-nanoseconds.
     pub(crate) cpu_burnt: f64,
 }
 

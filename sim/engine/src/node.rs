@@ -206,15 +206,13 @@ impl Node {
         self.images[function] = SimTime::ZERO;
     }
 
-    /// Brings the tasks' progress up to `now`. Returns the cores-nanoseconds since the last time, by active replica.
-    pub(crate) fn advance(&mut self, now: SimTime, replicas: &mut [Replica], mut burnt: impl FnMut(u32, f64)) {
+    /// Brings the tasks' progress up to `now`.
+    pub(crate) fn advance(&mut self, now: SimTime, replicas: &mut [Replica]) {
         let nanos = now.since(self.last).as_nanos() as f64;
         self.last = now;
         if nanos > 0.0 {
             for &index in &self.active {
-                let replica = &mut replicas[index as usize];
-                replica.cpu.advance(now, nanos);
-                burnt(replica.function, replica.cpu.cores * nanos);
+                replicas[index as usize].cpu.advance(now, nanos);
             }
         }
     }

@@ -58,6 +58,7 @@ impl World<'_> {
         self.clear_tasks(replica);
         let host = &mut self.replicas[replica as usize];
         host.alive = false;
+        self.functions[function].cpu_burnt += host.cpu.burnt;
         host.generation = host.generation.wrapping_add(1);
         let life = (now - host.created).as_nanos();
         let at = self.functions[function].replicas.iter().rposition(|index| *index == replica);

@@ -115,6 +115,8 @@ pub(crate) struct CpuShare {
     pub(crate) rate: f64,
     /// Cores that this replica has at present.
     pub(crate) cores: f64,
+    /// CPU time that it has burnt, in core-nanoseconds.
+    pub(crate) burnt: f64,
     /// Index of the work class of its tasks.
     pub(crate) class: usize,
     /// What is left of its CPU limit.
@@ -144,6 +146,7 @@ impl CpuShare {
     /// Time passes, so many nanoseconds until `now`.
     pub(crate) fn advance(&mut self, now: SimTime, nanos: f64) {
         self.virtual_nanos += self.rate * nanos;
+        self.burnt += self.cores * nanos;
         if let Some(ration) = &mut self.ration {
             ration.advance(now, self.cores, nanos);
         }

@@ -1,9 +1,9 @@
 //! Scaling: asks the policies on their own timers and does what they wish.
 
-use faas_lab_model::policies::Snapshot;
+use faas_lab_model::policies::{ReplicaUse, Snapshot};
 
 use crate::event::Event;
-use crate::replica::State;
+use crate::replica::{Replica, State};
 use crate::world::World;
 
 impl World<'_> {
@@ -34,6 +34,8 @@ impl World<'_> {
             self.advance_node(node);
         }
         let state = &self.functions[function as usize];
+        let replicas = state.replicas.iter().map(|index| &self.replicas[*index as usize]);
+        let cpu_burnt = state.cpu_burnt + replicas.clone().map(|replica| replica.cpu.burnt).sum::<f64>();
         Snapshot {
             at: self.calendar.now(),
             desired: state.desired,
@@ -42,8 +44,9 @@ impl World<'_> {
             started_total: state.started_total,
             completed_total: state.completed_total,
             ok_total: state.ok_total,
-            cpu_seconds_total: state.cpu_burnt * 1e-9,
+            cpu_seconds_total: cpu_burnt * 1e-9,
             queue_depth: state.queue_depth,
+            replicas: replicas.filter_map(in_use).collect(),
         }
     }
 
@@ -73,4 +76,14 @@ impl World<'_> {
             self.remove_replica(victim);
         }
     }
+}
+
+/// What a running replica uses; of one that nobody counts on any more, or whose machine is lost, nothing is told.
+fn in_use(replica: &Replica) -> Option<ReplicaUse> {
+    let ready_since = match replica.state {
+        State::Booting | State::Settling => None,
+        State::Ready => Some(replica.phase_start),
+        _ => return None,
+    };
+    Some(ReplicaUse { replica: replica.entity, ready_since, cpu_seconds: replica.cpu.burnt * 1e-9 })
 }

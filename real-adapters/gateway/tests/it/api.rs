@@ -63,7 +63,7 @@ async fn describe_ready_and_remove() {
     let lab = Lab::start().await;
     assert_eq!(lab.get("/system/function/hello?usage=1").await.status, StatusCode::NOT_FOUND);
     lab.deploy("hello", "echo", &[]).await;
-    lab.fake.set_usage(Usage { cpu: 12.5, total_memory_bytes: 1024.0, cpu_seconds_total: 3.0 });
+    lab.fake.set_usage(Usage { cpu: 12.5, total_memory_bytes: 1024.0, ..Usage::default() });
     let shown = lab.get("/system/function/hello?usage=1").await.json();
     assert_eq!(shown["usage"], json!({ "cpu": 12.5, "totalMemoryBytes": 1024.0 }));
     assert_eq!(lab.get("/system/function/hello?namespace=other").await.status, StatusCode::NOT_FOUND);

@@ -318,7 +318,7 @@ impl Provider for Fake {
     }
 
     async fn usage(&self, _: &FunctionName) -> Result<Usage, ProviderError> {
-        Ok(*self.shared.usage.lock().unwrap())
+        Ok(self.shared.usage.lock().unwrap().clone())
     }
 
     async fn logs(&self, query: LogQuery) -> Result<LogStream, ProviderError> {

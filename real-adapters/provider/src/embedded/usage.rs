@@ -86,7 +86,12 @@ async fn look(platform: &Arc<Platform>, function: &FunctionName) -> Result<Optio
     let memory = figures.values().fold(0.0, |sum, f| sum + f.1);
     let (total, cores) = found.meter.read(Instant::now(), &cpu);
     let cores = cores.or(idle.then_some(0.0));
-    Ok(cores.map(|cores| Usage { cpu: cores * 1000.0, total_memory_bytes: memory, cpu_seconds_total: total }))
+    Ok(cores.map(|cores| Usage {
+        cpu: cores * 1000.0,
+        total_memory_bytes: memory,
+        cpu_seconds_total: total,
+        cpu_seconds: cpu,
+    }))
 }
 
 /// CPU seconds and bytes of memory.

@@ -126,12 +126,14 @@ async fn usage_counts_running_and_ended_replicas() {
         call(&replica, "spin:300").await;
         let usage = lab.provider.usage(&name).await.expect("usage");
         assert!(usage.cpu_seconds_total >= 0.29, "{usage:?}");
+        assert_eq!(usage.cpu_seconds, [(replica.number, usage.cpu_seconds_total)].into());
         assert!(usage.total_memory_bytes > 100_000.0, "{usage:?}");
         lab.provider.retire(&name, replica.number).await.expect("retired");
         lab.until(&name, |f| f.replicas.is_empty()).await;
         let after = lab.provider.usage(&name).await.expect("usage");
         assert!(after.cpu_seconds_total >= 0.29, "{after:?}");
         assert_eq!(after.total_memory_bytes, 0.0);
+        assert!(after.cpu_seconds.is_empty(), "{after:?}");
         lab.provider.shut_down().await;
     }
 }

@@ -23,4 +23,4 @@ pub use keep_alive::{KeepAlive, KeepAlivePolicy};
 pub use listing::{Listing, listings};
 pub use placement::{NodeView, Placement, PlacementPolicy, ReplicaSize};
 pub use provisioning::{PerRequest, Provision, Provisioner, Supply};
-pub use scaling::{Bounds, Scaler, ScalerSetup, Scaling, Snapshot, Verdict};
+pub use scaling::{Bounds, ReplicaUse, Scaler, ScalerSetup, Scaling, Snapshot, Verdict};

@@ -19,7 +19,7 @@ use crate::rng::Key;
 use crate::time::SimTime;
 
 /// What the control plane can read of one function at one instant. Totals only ever grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// When it was read.
     pub at: SimTime,
@@ -39,6 +39,19 @@ pub struct Snapshot {
     pub cpu_seconds_total: f64,
     /// Asynchronous invocations that wait for this function.
     pub queue_depth: u64,
+    /// Its replicas whose processes run and that are to stay, in order of creation.
+    pub replicas: Vec<ReplicaUse>,
+}
+
+/// What one running replica uses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReplicaUse {
+    /// Names it; never used twice for a function.
+    pub replica: u64,
+    /// Since when it can take calls; `None`: not yet. Zero, where the policy's clock begins: who knows for how long.
+    pub ready_since: Option<SimTime>,
+    /// CPU time it has burnt, in core-seconds. Falls to nothing where its process is started again.
+    pub cpu_seconds: f64,
 }
 
 /// A scaler's answer.
@@ -182,7 +195,7 @@ mod tests {
         let mut log = Vec::new();
         for step in steps {
             let verdict = scaler.decide(&seen);
-            log.push((seen, verdict));
+            log.push((seen.clone(), verdict));
             if verdict.ask_again == SimTime::NEVER {
                 break;
             }
@@ -195,6 +208,15 @@ mod tests {
             seen.in_flight = step.in_flight;
             seen.cpu_seconds_total += step.cpu_seconds;
             seen.queue_depth = step.queue_depth;
+            // Some are there and not ready, some are not even there.
+            let there = 0..u64::from(seen.desired).saturating_sub(u64::from(step.missing) / 2);
+            let ready_since = |replica| (replica < u64::from(seen.ready)).then_some(seen.at);
+            let of = |replica| ReplicaUse {
+                replica,
+                ready_since: ready_since(replica),
+                cpu_seconds: seen.cpu_seconds_total / (replica + 1) as f64,
+            };
+            seen.replicas = there.map(of).collect();
         }
         log
     }
