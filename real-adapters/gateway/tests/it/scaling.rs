@@ -71,6 +71,34 @@ async fn the_cpu_policy_follows_what_is_burnt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_hpa_reads_each_replica() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("decisions.jsonl");
+    let (fake, queue) = (Fake::without_servers(), Arc::new(Memory::default()));
+    let options = Options { decisions: Some(path.clone()), ..Options::default() };
+    let running = gateway(&fake, &queue, options);
+    deploy(&fake, &[("com.faas-lab.scale.policy", "hpa")]).await;
+    let mut burnt = BTreeMap::<u64, f64>::new();
+    for second in 0..120 {
+        // One core is requested and 80 % wanted; whichever replica there is uses 1.2 cores.
+        for (number, _) in fake.replicas("hello") {
+            *burnt.entry(number).or_default() += 1.2;
+        }
+        fake.set_usage(Usage { cpu_seconds: burnt.clone(), ..Usage::default() });
+        after(1).await;
+        // 150 % of the target: 1 → 2 once the first was scraped twice, and no more while the second has no sample.
+        if (35..45).contains(&second) {
+            assert_eq!(fake.ready("hello"), 2, "{second} s");
+        }
+    }
+    // Both at 150 %: ⌈2 · 1.5⌉, and so on.
+    assert!(fake.ready("hello") > 3);
+    drop(running);
+    let (decided, changes) = replay(&std::fs::read_to_string(&path).unwrap());
+    assert!(decided >= 8 && changes >= 3, "{decided} decisions, {changes} changes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_function_that_nobody_calls_rests() {
     let (fake, queue) = (Fake::without_servers(), Arc::new(Memory::default()));
     let _gateway = gateway(&fake, &queue, Options::default());

@@ -113,12 +113,6 @@ fn hpa(at: &mut At<'_>) -> Option<Scaling> {
                  server tells it until its version 0.4; without it, over the time between two scrapes.",
                 fact(positive_span),
             ),
-            initial_readiness_delay: fields.or(
-                "initial_readiness_delay",
-                "A new replica's readiness is not trusted for this long.",
-                "30s",
-                span,
-            ),
         }))
     })
 }

@@ -1,25 +1,22 @@
 //! Kubernetes' HorizontalPodAutoscaler (autoscaling/v2) on CPU utilization.
 //!
-//! The controller's arithmetic is followed down to its whole percents. What a snapshot cannot show is simplified:
+//! The controller's arithmetic is followed down to its whole percents, replica by replica: what the metrics server tells of
+//! each is in `metrics_server.rs`.
 //!
-//! * CPU time is known for the function as a whole, so each ready replica is taken to use an equal share. Replicas
-//!   without metrics, which count as 100 % on the way down, cannot be told apart and do not occur.
-//! * Replicas that are wanted and not ready, and those whose readiness is younger than the initial readiness delay, are
-//!   the "not yet ready" ones: they count as idle when scaling up and not at all when scaling down. Left out is the CPU
-//!   initialisation period of 5 min, in which a replica is trusted once a whole metrics window lies after its readiness.
-//! * The metrics server's sample is as fresh as the decision when their grids meet; the real pipeline adds seconds.
+//! * A replica's sample is trusted once a whole window of it lies after its readiness. Others, and replicas whose process
+//!   does not run yet, are set aside: they count as idle when scaling up and not at all when scaling down.
+//! * Of a replica that runs and has no sample yet is assumed what holds the change back: it counts as idle when scaling up
+//!   and as using all it requests when scaling down.
 //! * One metric, one function, no custom behaviour: up by the larger of 100 % and 4 pods per 15 s, down freely.
 //!
-//! What the metrics server tells depends on its version. Since 0.5 it takes the difference between two of its scrapes, which
-//! its manifest sets 15 s apart. Until 0.4 it scraped each 60 s and passed on the kubelet's rate, which is over cAdvisor's
-//! last housekeeping interval, of 10 to 20 s. So a change of the load is seen up to a minute and a half later, in one go or in
-//! parts, and each sample has the noise of a short window. The model has one such interval for all replicas, where each
-//! container has its own. Source: kubernetes-sigs/metrics-server#567 and #734, cAdvisor's
-//! `nextHousekeepingInterval`.
+//! *Left out*: after the CPU initialisation period (5 min since its start) any sample of a ready replica is trusted, which
+//! matters to those that take minutes to become ready; a replica that has crashed is one that does not run yet.
 //!
-//! Source: kubernetes/website, tasks/run-application/horizontal-pod-autoscale.
+//! Sources: kubernetes/website, tasks/run-application/horizontal-pod-autoscale; kubernetes/kubernetes,
+//! pkg/controller/podautoscaler/replica_calculator.go.
 
-use super::grid::{Grid, Jittered};
+use super::grid::Grid;
+use super::metrics_server::MetricsServer;
 use super::series::Series;
 use super::{Bounds, Scaler, ScalerSetup, Snapshot, Verdict};
 use crate::policies::Listing;
@@ -43,15 +40,14 @@ pub struct Hpa {
     pub down_window: Span,
     /// Look-back of the lowest wish before scaling up (0 s).
     pub up_window: Span,
-    /// How often the metrics server scrapes (15 s).
+    /// How often the metrics server scrapes (15 s). A replica's sample is trusted once so long a time lies between it and the
+    /// replica's readiness; with `housekeeping_interval`, 30 s.
     pub metric_resolution: Span,
     /// When it does so first, after the start of the run (0 s).
     pub metric_offset: Span,
     /// Least time between two readings of cAdvisor, at most twice as much: the window of the rates that the kubelet gives a
     /// metrics server until 0.4. `None`: the rate is over the time between two scrapes, as since 0.5.
     pub housekeeping_interval: Option<Span>,
-    /// A new replica's readiness is not trusted for this long (30 s).
-    pub initial_readiness_delay: Span,
 }
 
 impl Default for Hpa {
@@ -65,7 +61,6 @@ impl Default for Hpa {
             metric_resolution: Span::from_secs(15),
             metric_offset: Span::ZERO,
             housekeeping_interval: None,
-            initial_readiness_delay: Span::from_secs(30),
         }
     }
 }
@@ -85,75 +80,57 @@ pub(super) struct HpaScaler {
     settings: Hpa,
     bounds: Bounds,
     request_millicores: f64,
-    scrapes: Grid,
-    housekeeping: Option<Jittered>,
+    metrics: MetricsServer,
     decisions: Grid,
-    cpu_seconds: Series<f64>,
-    /// How far back the last two readings may lie.
-    reach: Span,
-    /// CPU of all ready replicas as scraped last.
-    cores: Option<f64>,
-    ready: Series<u32>,
     wishes: Series<u32>,
     changes: Series<i64>,
 }
 
 /// CPU use as the controller sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     /// Of the trusted replicas together.
     millicores: f64,
-    /// Replicas whose metrics are trusted, ≥ 1.
+    /// Replicas whose samples are trusted.
     trusted: u32,
+    /// Replicas that run and have no sample.
+    missing: u32,
+    /// Replicas that are set aside.
+    ignored: u32,
 }
 
 impl HpaScaler {
     pub(super) fn new(settings: Hpa, setup: ScalerSetup) -> HpaScaler {
-        let housekeeping =
-            settings.housekeeping_interval.map(|interval| Jittered::new(interval, setup.key.draws(0, 0)));
-        let reach = settings.housekeeping_interval.map_or(settings.metric_resolution, |interval| interval * 2) * 4;
         HpaScaler {
             bounds: setup.bounds,
             request_millicores: (setup.cpu_request * 1000.0).round(),
-            scrapes: Grid::starting(settings.metric_offset, settings.metric_resolution),
-            housekeeping,
+            metrics: MetricsServer::new(&settings, setup.key),
             decisions: Grid::new(settings.period),
-            cpu_seconds: Series::keeping(reach),
-            reach,
-            cores: None,
-            ready: Series::keeping(settings.initial_readiness_delay),
             wishes: Series::keeping(settings.down_window.max(settings.up_window)),
             changes: Series::keeping(GROWTH_PERIOD),
             settings,
         }
     }
 
-    /// Reads the counter and scrapes it, each where it is time.
-    fn observe(&mut self, seen: &Snapshot) {
-        let scraped = self.scrapes.due(seen.at);
-        if self.housekeeping.as_mut().map_or(scraped, |housekeeping| housekeeping.due(seen.at)) {
-            self.cpu_seconds.push(seen.at, seen.cpu_seconds_total);
-        }
-        if scraped {
-            self.cores = self.cpu_seconds.irate(seen.at, self.reach);
-        }
-    }
-
-    /// When there is something to read, to scrape or to decide.
-    fn next(&self) -> SimTime {
-        let next = self.scrapes.next().min(self.decisions.next());
-        self.housekeeping.as_ref().map_or(next, |housekeeping| next.min(housekeeping.next()))
-    }
-
+    /// `None` while there is no sample that can be trusted.
     fn usage(&self, seen: &Snapshot) -> Option<Usage> {
-        // A replica is trusted when it has been ready for the whole delay: the fewest ready at any look since then.
-        let steady = self.ready.within(seen.at, self.settings.initial_readiness_delay).map(|(_, ready)| ready).min();
-        let trusted = steady.unwrap_or(seen.ready).min(seen.ready).min(seen.desired);
-        if trusted == 0 {
-            return None;
+        let mut usage = Usage { ignored: seen.desired.saturating_sub(seen.replicas.len() as u32), ..Usage::default() };
+        for replica in &seen.replicas {
+            let trusted_from = match replica.ready_since {
+                Some(SimTime::ZERO) => SimTime::ZERO,
+                Some(since) => since + self.metrics.window(),
+                None => SimTime::NEVER,
+            };
+            match self.metrics.sample(replica.replica) {
+                Some(sample) if sample.at >= trusted_from => {
+                    usage.millicores += sample.millicores;
+                    usage.trusted += 1;
+                }
+                Some(_) => usage.ignored += 1,
+                None => usage.missing += 1,
+            }
         }
-        let millicores = (self.cores? * 1000.0 * f64::from(trusted) / f64::from(seen.ready)).round();
-        Some(Usage { millicores, trusted })
+        (usage.trusted > 0).then_some(usage)
     }
 
     /// Utilization of `replicas` that use `millicores` together, relative to the target; both in whole percents.
@@ -166,13 +143,22 @@ impl HpaScaler {
     fn proposal(&self, usage: Usage, current: u32) -> u32 {
         let tolerance = self.settings.tolerance;
         let close = |ratio: f64| (1.0 - tolerance..=1.0 + tolerance).contains(&ratio);
-        let plain = self.ratio(usage.millicores, usage.trusted);
-        if plain <= 1.0 || usage.trusted == current {
-            return if close(plain) { current } else { (plain * f64::from(usage.trusted)).ceil() as u32 };
+        let Usage { mut millicores, trusted, missing, ignored } = usage;
+        let plain = self.ratio(millicores, trusted);
+        let mut counted = trusted;
+        if plain < 1.0 {
+            counted += missing;
+            millicores += f64::from(missing) * self.request_millicores;
+        } else if plain > 1.0 {
+            counted += missing + ignored;
         }
-        // Scaling up while replicas are not ready yet: as if they were there and idle.
-        let damped = self.ratio(usage.millicores, current);
-        if close(damped) || damped < 1.0 { current } else { ((damped * f64::from(current)).ceil() as u32).max(current) }
+        let ratio = self.ratio(millicores, counted);
+        // Neither what was assumed nor what was set aside may turn the direction.
+        if close(ratio) || (plain < 1.0) != (ratio < 1.0) {
+            return current;
+        }
+        let proposal = (ratio * f64::from(counted)).ceil() as u32;
+        if ratio < 1.0 { proposal.min(current) } else { proposal.max(current) }
     }
 
     /// The proposal after the stabilization windows: not above the lowest wish of one, not below the highest of the other.
@@ -217,15 +203,15 @@ impl HpaScaler {
 
 impl Scaler for HpaScaler {
     fn decide(&mut self, seen: &Snapshot) -> Verdict {
-        self.observe(seen);
-        self.ready.push(seen.at, seen.ready);
+        self.metrics.look(seen);
         let replicas = if self.decisions.due(seen.at) { self.wish(seen) } else { None };
-        Verdict { replicas, ask_again: self.next() }
+        Verdict { replicas, ask_again: self.metrics.next().min(self.decisions.next()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::ReplicaUse;
     use super::*;
 
     /// Scrapes once a minute.
@@ -233,12 +219,12 @@ mod tests {
         Hpa { metric_resolution: Span::from_secs(60), metric_offset: Span::from_secs(secs), ..Hpa::default() }
     }
 
-    /// A function that obeys at once and whose replicas are ready at once.
+    /// A function that obeys at once and whose replicas, if any are to be ready, are so at once.
     struct Bench {
         scaler: HpaScaler,
         at: SimTime,
-        replicas: u32,
-        cpu_seconds: f64,
+        desired: u32,
+        replicas: Vec<ReplicaUse>,
     }
 
     impl Bench {
@@ -247,23 +233,29 @@ mod tests {
             let bounds = Bounds { min: 1, max: 100, initial: replicas };
             let settings = Hpa { target_utilization: 0.5, ..settings };
             let scaler = HpaScaler::new(settings, ScalerSetup::of(bounds, 0.5));
-            Bench { scaler, at: SimTime::ZERO, replicas, cpu_seconds: 0.0 }
+            Bench { scaler, at: SimTime::ZERO, desired: replicas, replicas: Vec::new() }
         }
 
-        /// 15 s at `cores` in all, then a decision with `ready` replicas; the replicas it leaves.
+        /// 15 s at `cores` in all, shared by `ready` replicas, then a decision; the replicas it leaves.
         fn step(&mut self, cores: f64, ready: u32) -> u32 {
             self.at += Span::from_secs(15);
-            self.cpu_seconds += 15.0 * cores;
+            for replica in &mut self.replicas {
+                replica.cpu_seconds += 15.0 * cores / f64::from(ready);
+            }
             self.ask(ready)
         }
 
+        /// A decision with `ready` replicas; those there were not before have become so just now.
         fn ask(&mut self, ready: u32) -> u32 {
-            let (at, desired) = (self.at, self.replicas);
-            let seen = Snapshot { at, desired, ready, cpu_seconds_total: self.cpu_seconds, ..Snapshot::default() };
-            let verdict = self.scaler.decide(&seen);
+            self.replicas.truncate(ready as usize);
+            for replica in self.replicas.len() as u64..u64::from(ready) {
+                self.replicas.push(ReplicaUse { replica, ready_since: Some(self.at), cpu_seconds: 0.0 });
+            }
+            let (at, desired, replicas) = (self.at, self.desired, self.replicas.clone());
+            let verdict = self.scaler.decide(&Snapshot { at, desired, ready, replicas, ..Snapshot::default() });
             assert_eq!(verdict.ask_again, at + Span::from_secs(15));
-            self.replicas = verdict.replicas.unwrap_or(self.replicas);
-            self.replicas
+            self.desired = verdict.replicas.unwrap_or(desired);
+            self.desired
         }
     }
 
@@ -286,29 +278,23 @@ mod tests {
 
     #[test]
     fn growth_is_limited_to_four_more_or_twice_as_many() {
-        let mut bench = Bench::new(Hpa { initial_readiness_delay: Span::ZERO, ..Hpa::default() }, 1);
+        let mut bench = Bench::new(Hpa::default(), 1);
         bench.ask(1);
-        let grown: Vec<u32> = (0..5).map(|_| bench.step(f64::from(bench.replicas) * 25.0, bench.replicas)).collect();
+        let grown: Vec<u32> = (0..5).map(|_| bench.step(f64::from(bench.desired) * 25.0, bench.desired)).collect();
         assert_eq!(grown, [5, 10, 20, 40, 80]);
     }
 
     #[test]
     fn shorter_periods_share_one_limit_of_growth() {
         let bounds = Bounds { min: 1, max: 100, initial: 1 };
-        let settings = Hpa {
-            period: Span::from_secs(5),
-            metric_resolution: Span::from_secs(5),
-            initial_readiness_delay: Span::ZERO,
-            ..Hpa::default()
-        };
+        let settings = Hpa { period: Span::from_secs(5), metric_resolution: Span::from_secs(5), ..Hpa::default() };
         let mut scaler = HpaScaler::new(settings, ScalerSetup::of(bounds, 0.1));
         let mut replicas = 1;
         let grown: Vec<u32> = (0..=5u64)
             .map(|step| {
                 let at = SimTime::ZERO + Span::from_secs(5 * step);
-                let cpu_seconds_total = 1000.0 * step as f64;
-                let seen =
-                    Snapshot { at, desired: replicas, ready: replicas, cpu_seconds_total, ..Snapshot::default() };
+                let uses = uses(replicas, 1000.0 * step as f64);
+                let seen = Snapshot { at, desired: replicas, ready: replicas, replicas: uses, ..Snapshot::default() };
                 replicas = scaler.decide(&seen).replicas.unwrap_or(replicas);
                 replicas
             })
@@ -322,7 +308,7 @@ mod tests {
         bench.ask(8);
         bench.step(8.0 * 0.25, 8);
         let shrunk_after = (1..).find(|_| bench.step(0.25, 8) < 8);
-        assert_eq!((shrunk_after, bench.replicas), (Some(20), 1), "20 × 15 s after the last wish for eight");
+        assert_eq!((shrunk_after, bench.desired), (Some(20), 1), "20 × 15 s after the last wish for eight");
     }
 
     #[test]
@@ -339,9 +325,62 @@ mod tests {
     fn young_readiness_is_not_trusted() {
         let mut bench = Bench::new(Hpa::default(), 4);
         bench.ask(2);
-        // All four are ready and busy, two of them for less than 30 s: those count as idle.
+        // All four are ready and busy, but of two of them there is no sample yet: those count as idle.
         assert_eq!(bench.step(4.0 * 0.5, 4), 4);
-        assert_eq!(bench.step(4.0 * 0.5, 4), 8, "30 s later all of them count");
+        assert_eq!(bench.step(4.0 * 0.5, 4), 8, "15 s later all of them count");
+    }
+
+    #[test]
+    fn a_sample_counts_once_its_window_lies_after_the_readiness() {
+        // Scraped at 18 s and each minute after; all of four use 200 %. Two come at 30 s and are ready at 60 s: no rate that ends
+        // before 90 s is trusted, which leaves 100 % at the scrape at 78 s, and 200 % at the next.
+        let asked_from = |ready: u64| {
+            let settings =
+                Hpa { target_utilization: 0.5, housekeeping_interval: Some(Span::from_secs(10)), ..minute_at(18) };
+            let bounds = Bounds { min: 1, max: 100, initial: 4 };
+            let mut scaler = HpaScaler::new(settings, ScalerSetup::of(bounds, 0.5));
+            let mut at = SimTime::ZERO;
+            loop {
+                let since = SimTime::ZERO + Span::from_secs(ready);
+                let mut replicas = uses(4, 0.5 * at.as_secs_f64());
+                replicas[2..].iter_mut().for_each(|replica| replica.ready_since = Some(since));
+                replicas.truncate(if at < SimTime::ZERO + Span::from_secs(30) { 2 } else { 4 });
+                let seen = Snapshot { at, desired: 4, ready: 4, replicas, ..Snapshot::default() };
+                let verdict = scaler.decide(&seen);
+                if verdict.replicas.is_some() {
+                    return (at, verdict.replicas);
+                }
+                at = verdict.ask_again;
+            }
+        };
+        let secs = |secs| SimTime::ZERO + Span::from_secs(secs);
+        assert_eq!(asked_from(60), (secs(150), Some(8)));
+        // Ready at 28 s: a rate that ends at 58 s or later will do.
+        assert_eq!(asked_from(28), (secs(90), Some(8)));
+    }
+
+    #[test]
+    fn a_replica_without_a_sample_holds_back_whatever_the_others_ask_for() {
+        let settings = Hpa { down_window: Span::ZERO, ..Hpa::default() };
+        // Of four, two use 40 % of the target, and of two nothing is known. Used as requested they would make
+        // (2·0.1 + 2·0.5)/(4·0.25) = 120 % of the target: nothing happens.
+        let mut bench = Bench::new(settings.clone(), 4);
+        bench.ask(2);
+        assert_eq!(bench.step(4.0 * 0.1, 4), 4);
+        // Replicas whose process does not run do not count on the way down: ⌈0.4·2⌉.
+        let mut bench = Bench::new(settings, 4);
+        bench.ask(2);
+        assert_eq!(bench.step(2.0 * 0.1, 2), 1);
+    }
+
+    /// So many replicas, ready for long, the first four of which have burnt so much each.
+    fn uses(replicas: u32, cpu_seconds: f64) -> Vec<ReplicaUse> {
+        let of = |replica| ReplicaUse {
+            replica,
+            ready_since: Some(SimTime::ZERO),
+            cpu_seconds: if replica < 4 { cpu_seconds } else { 0.0 },
+        };
+        (0..u64::from(replicas)).map(of).collect()
     }
 
     /// Plays 200 s, 1 core until `change` and then 2, four replicas that obey at once; when it asks for how many.
@@ -352,7 +391,7 @@ mod tests {
         let mut wishes = Vec::new();
         while seen.at < SimTime::ZERO + Span::from_secs(200) {
             let secs = seen.at.as_secs_f64();
-            seen.cpu_seconds_total = secs + (secs - change as f64).max(0.0);
+            seen.replicas = uses(seen.desired, (secs + (secs - change as f64).max(0.0)) / 4.0);
             let verdict = scaler.decide(&seen);
             if let Some(replicas) = verdict.replicas {
                 wishes.push((secs, replicas));

@@ -5,6 +5,7 @@ mod fixed;
 mod grid;
 mod hpa;
 mod idler;
+mod metrics_server;
 mod pro;
 mod series;
 
