@@ -223,6 +223,12 @@ fn without_effect(scenario: &Scenario, function: &Function, warnings: &mut Vec<W
         );
         warn(warnings, "no-cpu-to-see", text);
     }
+    if function.cpu_limit.is_some() && scenario.nodes.is_empty() {
+        let text = format!(
+            "{name} has a CPU limit, but without machines each call runs at full speed, as if alone: the limit counts for costs only. Add a [[node]] with cores and memory."
+        );
+        warn(warnings, "no-cpu-to-limit", text);
+    }
     if function.lifetime.is_some() && !matches!(function.scaling, Scaling::PerRequest(_)) {
         let text = format!(
             "{name} has a lifetime, which ends only replicas that are started per request. Use scaling = \"per-request\", or leave it out."
