@@ -39,13 +39,15 @@ fn the_template_is_a_valid_scenario() {
 #[test]
 fn a_cpu_limit_without_machines_is_told() {
     let codes = |more: &str| {
-        let text = format!("name = \"x\"\nduration = \"1m\"\n[function.f]\ndemand = \"1ms\"\ncpu_limit = 0.5\n\
-            [[workload]]\nfunction = \"f\"\narrivals = {{ poisson = \"1/s\" }}\n{more}");
+        let text = format!(
+            "name = \"x\"\nduration = \"1m\"\n[function.f]\ndemand = \"1ms\"\ncpu_limit = 0.5\n\
+            [[workload]]\nfunction = \"f\"\narrivals = {{ poisson = \"1/s\" }}\n{more}"
+        );
         let scenario = Scenario::parse("x.toml", &text, &[], &BuiltIn).unwrap_or_else(|errors| panic!("{errors}"));
         scenario.warnings.into_iter().map(|warning| warning.code).collect::<Vec<_>>()
     };
     assert_eq!(codes(""), ["no-cpu-to-limit"]);
-    assert!(codes("[[node]]\ncores = 2\nmemory = \"1GB\"\n").is_empty());
+    assert!(codes("[[node]]\ncores = 2\nmemory = \"64GB\"\n").is_empty());
 }
 
 #[test]
