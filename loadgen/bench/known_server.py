@@ -52,7 +52,8 @@ class Server:
 
 # Puts a client before all else on its core but interrupts, where that is allowed.
 FIRST = ["chrt", "-f", "10"]
-FIRST = FIRST if shutil.which("chrt") and subprocess.run([*FIRST, "true"], stderr=subprocess.DEVNULL).returncode == 0 else None
+if not shutil.which("chrt") or subprocess.run([*FIRST, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+    FIRST = None
 
 
 def run(command, watch=None):

@@ -77,12 +77,11 @@ impl Written<'_> {
 
     /// The machine behind the gateway, if calls were seen to share its cores.
     fn node(&self, line: &mut String, cores: &Estimate) {
-        // What is a little more than a whole number of cores is that many.
-        let whole = (cores.value - 0.1).ceil().max(1.0);
+        let whole = cores.value.ceil().max(1.0);
         let source = text(&said(cores, |value| format!("{value:.2} cores")));
         let _ = writeln!(line, "\n[[node]]\nname = \"measured\"");
         let _ = writeln!(line, "cores = {{ value = {whole:.0}, basis = \"derived\", source = {source} }}");
-        let reserved = (whole - cores.value).max(0.0);
+        let reserved = whole - cores.value;
         let _ = writeln!(line, "reserved_cores = {{ value = {reserved:.4}, basis = \"measured\", source = {source} }}");
         let _ = writeln!(line, "memory = {{ value = \"64GB\", basis = \"assumed\", source = \"not measured\" }}");
     }
